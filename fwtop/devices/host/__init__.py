@@ -1,0 +1,1 @@
+"""The host and the run's processes, by psutil."""

@@ -1,0 +1,1 @@
+"""The recording: one SQLite file, and the interface between what records and what shows."""

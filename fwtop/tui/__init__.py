@@ -1,0 +1,1 @@
+"""The viewer: reads the recording and nothing else."""
