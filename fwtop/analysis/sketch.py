@@ -56,6 +56,16 @@ class Sketch:
         for slot, count in other._counts.items():
             counts[slot] = counts.get(slot, 0) + count
 
+    def subtract(self, other: Sketch) -> None:
+        """Take out values that were added before; what was never there is not taken."""
+        counts = self._counts
+        for slot, count in other._counts.items():
+            left = counts.get(slot, 0) - count
+            if left > 0:
+                counts[slot] = left
+            else:
+                counts.pop(slot, None)
+
     @property
     def count(self) -> int:
         """How many values it holds."""

@@ -112,6 +112,20 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class DeviceStep:
+    """The phases of one step as the device saw them; unknown until its events were read."""
+
+    process_id: int
+    index: int
+    duration_ns: int | None
+    input_ns: int | None
+    h2d_ns: int | None
+    forward_ns: int | None
+    backward_ns: int | None
+    optimizer_ns: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class StepRollup:
     """The steps of one stretch of time, as sums and a mergeable sketch."""
 
@@ -223,6 +237,21 @@ class CompileEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class CompileTotals:
+    """What compiling came to: counts, and the time of whole compiles and traces."""
+
+    count: int
+    """Whole compiles and traces: kinds `compile`, `trace`, `retrace`, `xla`."""
+    total_ns: int
+    graph_breaks: int
+    recompiles: int
+    retraces: int
+    cache_hits: int
+    cache_misses: int
+    cache_bypasses: int
+
+
+@dataclass(frozen=True, slots=True)
 class MemorySample:
     """One reading of a device's allocator in one process."""
 
@@ -236,6 +265,17 @@ class MemorySample:
     reserved_peak_bytes: int | None
     retries: int | None
     ooms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class OutOfMemory:
+    """An allocator gave up; `holders` is the probe's JSON list of what it held, largest first."""
+
+    process_id: int
+    at_ns: int
+    device: str
+    message: str
+    holders: str
 
 
 @dataclass(frozen=True, slots=True)

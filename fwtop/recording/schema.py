@@ -75,6 +75,8 @@ CREATE TABLE steps (
   samples INTEGER,
   PRIMARY KEY (process_id, step_index)
 ) WITHOUT ROWID;
+CREATE INDEX steps_traced_or_compiled   -- few: what `queries.steps.set_apart` sums without a scan
+  ON steps(process_id, step_index) WHERE flags & 3;
 CREATE TABLE device_steps (             -- the same phases as the device saw them
   process_id INTEGER NOT NULL,
   step_index INTEGER NOT NULL,

@@ -33,6 +33,13 @@ def test_merging_is_the_same_as_adding_all(one: list[int], two: list[int]) -> No
     assert merged.count == len(one) + len(two)
 
 
+@given(st.lists(durations), st.lists(durations))
+def test_subtracting_is_the_same_as_never_having_added(one: list[int], two: list[int]) -> None:
+    sketch = sketch_of(one + two)
+    sketch.subtract(sketch_of(two))
+    assert sketch == sketch_of(one)
+
+
 @given(st.lists(durations))
 def test_adding_many_is_the_same_as_adding_each(values: list[int]) -> None:
     sketch = Sketch()

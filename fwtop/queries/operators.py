@@ -1,0 +1,122 @@
+"""Trace windows and what they hold: operators, their details, kernels. All sums, over windows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fwtop.queries.rows import fetch, fetch_int, fetch_rows, id_list
+from fwtop.recording.model import KernelRow, OperatorDetail, OperatorRow, Window
+from fwtop.recording.store import Recording
+
+_WINDOW_COLUMNS = (
+    "id, process_id, format, deep, way, level, first_step, step_count, start_ns, end_ns, cost_ns,"
+    " slowdown_ns, counted, event_count, raw_bytes, state, note, span_ns, busy_ns, compute_ns,"
+    " communication_ns, overlap_ns, host_wait_ns, kernel_wait_ns, other_wait_ns"
+)
+_CHOSEN = "window_id IN (SELECT value FROM json_each(?1))"
+
+
+def windows(
+    recording: Recording, process_id: int | None = None, until_ns: int | None = None
+) -> list[Window]:
+    """The trace windows that had ended by `until_ns`, of one process or of all, oldest first."""
+    return fetch_rows(
+        recording,
+        Window,
+        f"SELECT {_WINDOW_COLUMNS} FROM windows WHERE (?1 IS NULL OR process_id = ?1)"
+        " AND (?2 IS NULL OR end_ns <= ?2) ORDER BY id",
+        (process_id, until_ns),
+    )
+
+
+def window_ids(
+    recording: Recording, process_id: int | None = None, until_ns: int | None = None
+) -> list[int]:
+    """The windows that figures come from: decoded ones, without the warming-up ones if there are
+    others."""
+    rows = fetch(
+        recording,
+        "SELECT id, counted FROM windows WHERE state = 'decoded'"
+        " AND (?1 IS NULL OR process_id = ?1) AND (?2 IS NULL OR end_ns <= ?2) ORDER BY id",
+        (process_id, until_ns),
+    )
+    counted = [window_id for window_id, counts in rows if counts]
+    return counted or [window_id for window_id, _ in rows]
+
+
+def traced_steps(recording: Recording, window_ids: Sequence[int] | None = None) -> int:
+    """How many traced steps the sums are of: what to divide them by."""
+    return (
+        fetch_int(
+            recording,
+            "SELECT sum(step_count) FROM windows WHERE id IN (SELECT value FROM json_each(?1))",
+            (_chosen(recording, window_ids),),
+        )
+        or 0
+    )
+
+
+def operators(recording: Recording, window_ids: Sequence[int] | None = None) -> list[OperatorRow]:
+    """Operators by name, phase and device, summed over windows; most self time first."""
+    return fetch_rows(
+        recording,
+        OperatorRow,
+        "SELECT name, family, phase, device, sum(calls), sum(self_ns), sum(total_ns),"
+        " sum(self_allocated_bytes), sum(flops) FROM operator_stats"
+        f" JOIN operator_names ON operator_names.id = operator_id WHERE {_CHOSEN}"
+        " GROUP BY operator_id, phase, device ORDER BY sum(self_ns) DESC, name, phase",
+        (_chosen(recording, window_ids),),
+    )
+
+
+def operator_trend(
+    recording: Recording, name: str, count: int = 32, device: str | None = None
+) -> list[float]:
+    """Self time in ns a traced step of one operator in each of the last `count` windows."""
+    rows = fetch(
+        recording,
+        "SELECT coalesce((SELECT sum(self_ns) FROM operator_stats WHERE window_id = w.id"
+        "   AND operator_id = (SELECT id FROM operator_names WHERE name = ?2)"
+        "   AND (?4 IS NULL OR device = ?4)), 0) * 1.0 / max(1, w.step_count)"
+        f" FROM windows w WHERE {_CHOSEN.replace('window_id', 'w.id')}"
+        " ORDER BY w.id DESC LIMIT ?3",
+        (_chosen(recording, None), name, count, device),
+    )
+    return [float(value) for (value,) in reversed(rows)]
+
+
+def details(
+    recording: Recording, name: str, window_ids: Sequence[int] | None = None
+) -> list[OperatorDetail]:
+    """An operator's shapes, modules and source lines from deep windows, dearest first."""
+    chosen = _chosen(recording, window_ids) if window_ids is not None else _decoded(recording)
+    return fetch_rows(
+        recording,
+        OperatorDetail,
+        "SELECT name, kind, value, sum(calls), sum(self_ns), sum(total_ns) FROM operator_details"
+        f" JOIN operator_names ON operator_names.id = operator_id WHERE {_CHOSEN} AND name = ?2"
+        " GROUP BY operator_id, kind, value ORDER BY kind, sum(self_ns) DESC, value",
+        (chosen, name),
+    )
+
+
+def kernels(recording: Recording, window_ids: Sequence[int] | None = None) -> list[KernelRow]:
+    """Kernels, copies and fills, summed over streams and windows; most time first."""
+    return fetch_rows(
+        recording,
+        KernelRow,
+        "SELECT name, family, sum(calls), sum(total_ns) FROM kernel_stats"
+        f" JOIN operator_names ON operator_names.id = operator_id WHERE {_CHOSEN}"
+        " GROUP BY operator_id ORDER BY sum(total_ns) DESC, name",
+        (_chosen(recording, window_ids),),
+    )
+
+
+def _chosen(recording: Recording, chosen: Sequence[int] | None) -> str:
+    return id_list(window_ids(recording) if chosen is None else chosen)
+
+
+def _decoded(recording: Recording) -> str:
+    """Every decoded window, for what only some windows hold."""
+    rows = fetch(recording, "SELECT id FROM windows WHERE state = 'decoded'")
+    return id_list([window_id for (window_id,) in rows])
