@@ -1,0 +1,194 @@
+"""How figures read, in every view: three significant digits, one unit, and `–` for the unknown.
+
+Owns text and its width in terminal cells; knows no colour, no widget and no table.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from functools import lru_cache
+
+UNKNOWN = "–"
+ELLIPSIS = "…"
+
+_MINUTE_S = 60
+_HOUR_S = 3600
+_DAY_S = 86_400
+_DURATION_UNITS = ((1, "ns"), (1_000, "µs"), (1_000_000, "ms"), (1_000_000_000, "s"))
+_LONGEST_PLAIN_NS = 99_950_000_000
+"""From here, seconds alone are hard to read: 1m 40s."""
+_BYTE_UNITS = tuple((1 << (10 * power), unit) for power, unit in
+                    enumerate(("B", "KiB", "MiB", "GiB", "TiB", "PiB")))  # fmt: skip
+_COUNT_UNITS = ((1, ""), (1_000, "k"), (1_000_000, "M"), (1_000_000_000, "G"),
+                (1_000_000_000_000, "T"))  # fmt: skip
+
+
+def format_duration(duration_ns: float | None) -> str:
+    """`987 ns`, `9.87 ms`, `12.3 s`, `2m 05s`, `3h 12m`, `2d 03h`."""
+    if duration_ns is None:
+        return UNKNOWN
+    if duration_ns < 0:
+        return f"-{format_duration(-duration_ns)}"
+    if duration_ns < _LONGEST_PLAIN_NS:
+        return _scaled(duration_ns, _DURATION_UNITS)
+    seconds = round(duration_ns / 1e9)
+    if seconds < _HOUR_S:
+        return f"{seconds // _MINUTE_S}m {seconds % _MINUTE_S:02}s"
+    if seconds < _DAY_S:
+        return f"{seconds // _HOUR_S}h {seconds % _HOUR_S // _MINUTE_S:02}m"
+    return f"{seconds // _DAY_S}d {seconds % _DAY_S // _HOUR_S:02}h"
+
+
+def format_time_of_run(at_ns: int | None) -> str:
+    """A moment on the run's time axis: `0:00:05`, `26:03:00`."""
+    if at_ns is None:
+        return UNKNOWN
+    seconds = max(0, at_ns) // 1_000_000_000
+    return f"{seconds // _HOUR_S}:{seconds % _HOUR_S // _MINUTE_S:02}:{seconds % _MINUTE_S:02}"
+
+
+def format_bytes(size_bytes: float | None) -> str:
+    """In binary units: `512 B`, `1.50 KiB`, `23.4 GiB`."""
+    if size_bytes is None:
+        return UNKNOWN
+    if size_bytes < 0:
+        return f"-{format_bytes(-size_bytes)}"
+    return _scaled(size_bytes, _BYTE_UNITS)
+
+
+def format_bytes_per_s(bytes_per_s: float | None) -> str:
+    """`1.50 MiB/s`."""
+    return UNKNOWN if bytes_per_s is None else f"{format_bytes(bytes_per_s)}/s"
+
+
+def format_ratio(ratio: float | None) -> str:
+    """A ratio of 1 as `100 %`: `0.12 %`, `12.3 %`, `<0.01 %`, `0 %`."""
+    if ratio is None:
+        return UNKNOWN
+    if ratio < 0:
+        return f"-{format_ratio(-ratio)}"
+    percent = ratio * 100
+    if percent == 0:
+        return "0 %"
+    if percent < 0.01:
+        return "<0.01 %"
+    if percent < 1:
+        return f"{percent:.2f} %"
+    return f"{_three_digits(percent) if percent < 99.95 else format(round(percent), ',')} %"
+
+
+def format_rate(per_s: float | None, what: str = "") -> str:
+    """Per second, of what is counted: `101 steps/s`, `3.23 k samples/s`, `0.25 /s`."""
+    if per_s is None:
+        return UNKNOWN
+    return f"{format_short_count(per_s, always_digits=True)} {what}/s"
+
+
+def format_count(count: int | None) -> str:
+    """In full: `1,234,567`."""
+    return UNKNOWN if count is None else f"{count:,}"
+
+
+def format_short_count(count: float | None, *, always_digits: bool = False) -> str:
+    """Three digits: `999`, `1.23 k`, `45.6 M`. Whole numbers below 1,000 stay whole."""
+    if count is None:
+        return UNKNOWN
+    if count < 0:
+        return f"-{format_short_count(-count, always_digits=always_digits)}"
+    if count < 1000 and count == int(count) and not always_digits:
+        return str(int(count))
+    return _scaled(count, _COUNT_UNITS, whole_first=False)
+
+
+def format_hertz(frequency_hz: float | None) -> str:
+    """`1.41 GHz`, `810 MHz`."""
+    if frequency_hz is None:
+        return UNKNOWN
+    units = tuple((scale, f"{unit}Hz") for scale, unit in _COUNT_UNITS)
+    return _scaled(frequency_hz, units, whole_first=False)
+
+
+def format_watts(power_w: float | None) -> str:
+    """Whole watts: `245 W`."""
+    return UNKNOWN if power_w is None else f"{power_w:.0f} W"
+
+
+def format_celsius(temperature_c: float | None) -> str:
+    """Whole degrees: `63 °C`."""
+    return UNKNOWN if temperature_c is None else f"{temperature_c:.0f} °C"
+
+
+def plural(count: int, one: str, many: str | None = None) -> str:
+    """`1 step`, `1,200 steps`; `many` where adding an s is wrong."""
+    return f"{format_count(count)} {one if count == 1 else many or one + 's'}"
+
+
+@lru_cache(maxsize=4096)
+def cell_width(text: str) -> int:
+    """Terminal cells that a text takes: two for wide characters, none for combining ones."""
+    if text.isascii():
+        return len(text)
+    return sum(map(_character_width, text))
+
+
+def ellipsis(text: str, cells: int) -> str:
+    """The text in at most `cells` cells, its end replaced by `…` where it is longer."""
+    if cell_width(text) <= cells:
+        return text
+    return _head(text, cells - 1) + ELLIPSIS if cells > 0 else ""
+
+
+def ellipsis_start(text: str, cells: int) -> str:
+    """As `ellipsis`, with the start replaced: the end of a path says most."""
+    if cell_width(text) <= cells:
+        return text
+    return ELLIPSIS + _head(text[::-1], cells - 1)[::-1] if cells > 0 else ""
+
+
+def ellipsis_middle(text: str, cells: int) -> str:
+    """As `ellipsis`, with the middle replaced: names whose start and end both tell."""
+    if cell_width(text) <= cells:
+        return text
+    if cells < 3:
+        return ellipsis(text, cells)
+    tail = (cells - 1) // 2
+    return _head(text, cells - 1 - tail) + ELLIPSIS + _head(text[::-1], tail)[::-1]
+
+
+def pad(text: str, cells: int, *, right: bool = False) -> str:
+    """The text cut or padded to exactly `cells` cells, at the left or, `right`, at the right."""
+    text = ellipsis(text, cells)
+    space = " " * (cells - cell_width(text))
+    return space + text if right else text + space
+
+
+def _scaled(value: float, units: tuple[tuple[int, str], ...], *, whole_first: bool = True) -> str:
+    """Three significant digits in the largest unit that leaves at least 1 (after rounding)."""
+    chosen = 0
+    while chosen + 1 < len(units) and value >= units[chosen + 1][0] * 0.9995:
+        chosen += 1
+    scale, unit = units[chosen]
+    scaled = value / scale
+    digits = str(round(scaled)) if chosen == 0 and whole_first else _three_digits(scaled)
+    return f"{digits} {unit}".rstrip()
+
+
+def _three_digits(value: float) -> str:
+    if value < 9.995:
+        return f"{value:.2f}"
+    return f"{value:.1f}" if value < 99.95 else f"{value:.0f}"
+
+
+def _character_width(character: str) -> int:
+    if unicodedata.combining(character) or unicodedata.category(character) in ("Mn", "Me", "Cf"):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in ("W", "F") else 1
+
+
+def _head(text: str, cells: int) -> str:
+    taken = 0
+    for position, character in enumerate(text):
+        taken += _character_width(character)
+        if taken > cells:
+            return text[:position]
+    return text
