@@ -159,11 +159,11 @@ class Samples:
     instance comes after its GPU."""
     readings: tuple[DeviceReading, ...] = ()
     processes: tuple[DeviceProcessReading, ...] = ()
-    """All of them, each time: what is not here any more has left its device."""
+    """All of them, each time: what is not here any more has left its device, unless `stale`."""
     host: HostReading | None = None
     host_processes: tuple[HostProcessReading, ...] = ()
     run_pids: frozenset[int] = frozenset()
     """Of the host sampler: every process of the run, also those not in `host_processes`."""
     notices: tuple[SamplerNotice, ...] = ()
     stale: bool = False
-    """The source did not answer in time: the readings are empty ones, and say so."""
+    """The source did not answer in time: all fields of the readings are None."""
