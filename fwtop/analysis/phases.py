@@ -1,0 +1,76 @@
+"""The phase of a moment in a window: from the steps' spans, or from the trace's own names."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+
+from fwtop.analysis.results import PhaseSpan
+from fwtop.traces.model import TraceWindow
+
+_NEVER = 1 << 62
+_NAMED = (
+    ("autograd::engine::evaluate_function", "backward"),
+    ("Optimizer.step#", "optimizer"),
+    ("enumerate(DataLoader)#", "input"),
+    ("Optimizer.zero_grad#", "other"),
+)
+"""PyTorch marks these itself; what lies outside of them is taken for forward."""
+
+
+class Segments:
+    """The window's time axis cut into phases without a gap: (phase, end), in order."""
+
+    def __init__(self, spans: Iterable[tuple[int, int, str]], default: str):
+        self._phases: list[str] = []
+        self._ends: list[int] = []
+        at = -_NEVER
+        for start, end, phase in sorted(spans):
+            start = max(start, at)
+            if end <= start:
+                continue
+            if start > at:
+                self._append(default, start)
+            self._append(phase, end)
+            at = end
+        self._append(default, _NEVER)
+
+    @classmethod
+    def of(cls, trace: TraceWindow, spans: Sequence[PhaseSpan]) -> Segments:
+        """From the phases of the traced steps, in unix ns; `other` between them."""
+        base = trace.base_unix_ns
+        return cls(((s.start_ns - base, s.end_ns - base, s.phase) for s in spans), "other")
+
+    def at(self, at_ns: int) -> str:
+        """The phase of a moment."""
+        return self._phases[bisect_right(self._ends, at_ns)]
+
+    def __iter__(self) -> Iterator[tuple[str, int]]:
+        return iter(zip(self._phases, self._ends, strict=True))
+
+    def _append(self, phase: str, end: int) -> None:
+        if self._phases and self._phases[-1] == phase:
+            self._ends[-1] = end
+        else:
+            self._phases.append(phase)
+            self._ends.append(end)
+
+
+def from_names(trace: TraceWindow) -> Segments:
+    """From PyTorch's own marks: autograd's engine, optimizer and data loader annotations."""
+    spans: list[tuple[int, int, str]] = []
+    for track in trace.tracks:
+        phases = {
+            name: phase
+            for name in set(track.names)
+            for prefix, phase in _NAMED
+            if name.startswith(prefix)
+        }
+        if not phases:
+            continue
+        for name, start, duration in zip(
+            track.names, track.start_ns, track.duration_ns, strict=True
+        ):
+            if name in phases:
+                spans.append((start, start + duration, phases[name]))
+    return Segments(spans, "forward")

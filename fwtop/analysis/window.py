@@ -1,0 +1,194 @@
+"""From one trace window to its figures: operators, kernels, details and the device's time.
+
+Pure functions. Speed is a bar (half a million rows a second with decoding), so the walk over the
+operators of a thread is one loop over columns, and what only deep windows have comes after it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import repeat
+
+from fwtop.analysis import deep
+from fwtop.analysis.families import family
+from fwtop.analysis.phases import Segments, from_names
+from fwtop.analysis.results import (
+    KernelFigures,
+    OperatorFigures,
+    PhaseSpan,
+    WindowFigures,
+)
+from fwtop.analysis.temporal import Launch, breakdown
+from fwtop.traces.model import LAUNCH, DeviceEvent, TraceWindow, Track
+
+_CALLS, _SELF, _TOTAL, _OPEN_UNTIL, _GPU_SELF, _GPU_TOTAL = range(6)
+_NEVER = -(1 << 62)
+_ALWAYS = 1 << 62
+
+_Row = list[int]
+"""Sums of one operator in one phase, by the indices above; a list, because it is the hot loop's."""
+_Table = dict[str, dict[str, _Row]]
+"""By phase, then by name."""
+
+
+def figures(trace: TraceWindow, spans: Sequence[PhaseSpan]) -> WindowFigures:
+    """All figures of a window.
+
+    `spans` are the phases of the traced steps in unix ns; an operator is of the phase in which it
+    began, and `other` outside of all. Without spans the phases come from the trace's own names.
+    Self time is an operator's time less that of those nested directly in it on its thread; total
+    time counts a recursion once. An operator's device time is that of what was launched within it.
+    """
+    segments = Segments.of(trace, spans) if spans else from_names(trace)
+    work = _device_time(trace.device_events)
+    table: _Table = defaultdict(dict)
+    for track in trace.tracks:
+        _add_operators(table, track, segments, work)
+    _add_unlaunched(table, trace, segments, work)
+    memory = deep.memory(trace, segments)
+    flops = deep.flops(trace, segments)
+    notes = list(trace.notes)
+    return WindowFigures(
+        event_count=trace.event_count,
+        operators=tuple(_operators(table, memory, flops)),
+        details=tuple(deep.details(trace)),
+        kernels=tuple(_kernels(trace.device_events)),
+        breakdown=breakdown(trace.device_events, launches(trace.tracks)),
+        notes=tuple(notes),
+    )
+
+
+def launches(tracks: Iterable[Track]) -> dict[int, Launch]:
+    """Launches by correlation id; of several with one id, the last."""
+    found: dict[int, Launch] = {}
+    for track in tracks:
+        if track.correlations is None:
+            continue
+        for kind, correlation, start, duration in zip(
+            track.kinds, track.correlations, track.start_ns, track.duration_ns, strict=True
+        ):
+            if kind == LAUNCH and correlation:
+                found[correlation] = Launch(correlation, start, start + duration)
+    return found
+
+
+def _device_time(events: Iterable[DeviceEvent]) -> dict[int, int]:
+    """Device time by correlation id, to be taken out as its launch is met."""
+    work: dict[int, int] = defaultdict(int)
+    for event in events:
+        work[event.correlation] += event.duration_ns
+    work.pop(0, None)
+    return work
+
+
+def _add_operators(table: _Table, track: Track, segments: Segments, work: dict[int, int]) -> None:
+    """Walk one thread's events in order, with the stack of those that are open."""
+    for rows_of_phase in table.values():
+        for row in rows_of_phase.values():
+            row[_OPEN_UNTIL] = _NEVER
+    phases = iter(segments)
+    phase, phase_end = next(phases)
+    rows = table[phase]
+    get: Callable[[str], _Row | None] = rows.get
+    ends, stack = [_ALWAYS], [[0] * 6]
+    end_of_top = _ALWAYS
+    for name, start, duration, launched in zip(
+        track.names, track.start_ns, track.duration_ns, _launched(track, work), strict=False
+    ):
+        while start >= end_of_top:
+            ends.pop()
+            stack.pop()
+            end_of_top = ends[-1]
+        while start >= phase_end:
+            phase, phase_end = next(phases)
+            rows = table[phase]
+            get = rows.get
+        row = get(name)
+        if row is None:
+            row = rows[name] = [0, 0, 0, _NEVER, 0, 0]
+        end = start + duration
+        row[0] += 1
+        row[1] += duration
+        # A child that outlives its parent (clocks, rounding) takes what lies within.
+        stack[-1][1] -= duration if end <= end_of_top else end_of_top - start
+        if start >= row[3]:
+            row[2] += duration
+            row[3] = end
+        if launched and len(stack) > 1:
+            _add_device_time(stack, work.pop(launched))
+        ends.append(end)
+        stack.append(row)
+        end_of_top = end
+
+
+def _launched(track: Track, work: Mapping[int, int]) -> Iterator[int]:
+    """For each event the correlation id of what it launched on a device, 0 for nothing."""
+    if track.correlations is None or not work:
+        return repeat(0)
+    return (
+        correlation if kind == LAUNCH and correlation in work else 0
+        for kind, correlation in zip(track.kinds, track.correlations, strict=True)
+    )
+
+
+def _add_device_time(stack: Sequence[_Row], time_ns: int) -> None:
+    stack[-1][_GPU_SELF] += time_ns
+    seen: set[int] = set()
+    for row in stack:
+        if id(row) not in seen:
+            seen.add(id(row))
+            row[_GPU_TOTAL] += time_ns
+
+
+def _add_unlaunched(
+    table: _Table, trace: TraceWindow, segments: Segments, work: Mapping[int, int]
+) -> None:
+    """Device time whose launch lies in no operator, by the external id of the operator instead."""
+    if not work:
+        return
+    time_of: dict[int, int] = defaultdict(int)
+    for event in trace.device_events:
+        if event.external_id and event.correlation in work:
+            time_of[event.external_id] += event.duration_ns
+    for track in trace.tracks:
+        if not time_of or track.external_ids is None:
+            continue
+        for i, external_id in enumerate(track.external_ids):
+            if external_id and track.kinds[i] != LAUNCH and external_id in time_of:
+                row = table[segments.at(track.start_ns[i])][track.names[i]]
+                time_ns = time_of.pop(external_id)
+                row[_GPU_SELF] += time_ns
+                row[_GPU_TOTAL] += time_ns
+
+
+def _operators(
+    table: _Table,
+    memory: Mapping[tuple[str, str, str], int],
+    flops: Mapping[tuple[str, str], int],
+) -> Iterator[OperatorFigures]:
+    for phase, rows in table.items():
+        for name, row in rows.items():
+            if name.startswith(deep.NO_OPERATORS):
+                continue
+            calls, self_ns, total_ns = row[_CALLS], row[_SELF], row[_TOTAL]
+            of = family(name)
+            cpu, gpu = memory.get((phase, name, "cpu")), memory.get((phase, name, "gpu"))
+            yield OperatorFigures(
+                name, of, phase, "cpu", calls, max(0, self_ns), total_ns, cpu,
+                flops.get((phase, name)),
+            )  # fmt: skip
+            if row[_GPU_TOTAL] or gpu is not None:
+                yield OperatorFigures(
+                    name, of, phase, "gpu", calls, row[_GPU_SELF], row[_GPU_TOTAL], gpu
+                )
+
+
+def _kernels(events: Iterable[DeviceEvent]) -> Iterator[KernelFigures]:
+    sums: dict[tuple[str, int], list[int]] = defaultdict(lambda: [0, 0])
+    for event in events:
+        row = sums[event.name, event.stream]
+        row[0] += 1
+        row[1] += event.duration_ns
+    for (name, stream), (calls, total_ns) in sums.items():
+        yield KernelFigures(name, family(name), stream, calls, total_ns)

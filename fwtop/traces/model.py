@@ -1,0 +1,151 @@
+"""The one model that every trace format becomes: a window of host and device events.
+
+Owns the shape only; it reads nothing. Host events are kept column by column, because a window has
+many of them and Python pays for every object. Times are integer nanoseconds since
+`TraceWindow.base_unix_ns`. A column that the trace lacks is None.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import islice
+from operator import lt
+from pathlib import Path
+from typing import TypeVar
+
+from msgspec import Struct
+
+OPERATOR = 0
+"""Kind of a host event: an operator of the framework."""
+ANNOTATION = 1
+"""Kind: a range that the user or the framework named (`record_function`, `Optimizer.step#…`)."""
+LAUNCH = 2
+"""Kind: a call of the device's runtime or driver; it may have launched something."""
+FRAME = 3
+"""Kind: a Python function, or the forward of an `nn.Module`."""
+
+KERNEL = "kernel"
+MEMCPY = "memcpy"
+MEMSET = "memset"
+
+ThreadKey = int | str
+Cell = TypeVar("Cell")
+
+_LONGEST_NS = 1 << 44
+"""Longer than any event (4.9 hours), so that start and duration make one sort key."""
+
+
+class TraceError(Exception):
+    """A trace that cannot be read: what failed, where in which file, and what to do next."""
+
+    def __init__(self, path: Path | str, what: str, remedy: str, at_byte: int | None = None):
+        self.path = str(path)
+        self.what = what
+        self.remedy = remedy
+        self.at_byte = at_byte
+        place = "" if at_byte is None else f", byte {at_byte:,}"
+        super().__init__(f"{path}{place}: {what}. {remedy}")
+
+
+@dataclass(slots=True)
+class Track:
+    """The host events of one thread; after `arrange`, by start, an enclosing event first."""
+
+    thread: ThreadKey
+    names: list[str] = field(default_factory=list)
+    start_ns: list[int] = field(default_factory=list)
+    duration_ns: list[int] = field(default_factory=list)
+    kinds: bytearray = field(default_factory=bytearray)
+    correlations: list[int] | None = None
+    """Of a launch: what it launched has the same one; 0 for none."""
+    external_ids: list[int] | None = None
+    sequences: list[int] | None = None
+    """Autograd's sequence number, the same on a forward operator and its backward; -1 for none."""
+    shapes: list[str] | None = None
+    """Input shapes as the trace writes them, `[[32, 64], [64, 64]]`; "" for none."""
+    modules: list[str] | None = None
+    stacks: list[str] | None = None
+    """Python frames, innermost first, separated by `;`."""
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def arrange(self) -> None:
+        """Sort by start, and where starts are equal the longer first, so that nesting is a walk."""
+        starts = self.start_ns
+        if all(map(lt, starts, islice(starts, 1, None))):
+            return
+        keys = [
+            start * _LONGEST_NS - duration
+            for start, duration in zip(starts, self.duration_ns, strict=True)
+        ]
+        order = sorted(range(len(keys)), key=keys.__getitem__)
+        if all(map(lt, order, islice(order, 1, None))):
+            return
+        self.names = [self.names[i] for i in order]
+        self.start_ns = [starts[i] for i in order]
+        self.duration_ns = [self.duration_ns[i] for i in order]
+        self.kinds = bytearray([self.kinds[i] for i in order])
+        self.correlations = _reorder(self.correlations, order)
+        self.external_ids = _reorder(self.external_ids, order)
+        self.sequences = _reorder(self.sequences, order)
+        self.shapes = _reorder(self.shapes, order)
+        self.modules = _reorder(self.modules, order)
+        self.stacks = _reorder(self.stacks, order)
+
+
+def _reorder(column: list[Cell] | None, order: list[int]) -> list[Cell] | None:
+    return None if column is None else [column[i] for i in order]
+
+
+class DeviceEvent(Struct, gc=False):
+    """A kernel, copy or fill on a device's stream."""
+
+    kind: str
+    """`kernel`, `memcpy` or `memset`."""
+    name: str
+    start_ns: int
+    duration_ns: int
+    device: int = 0
+    stream: int = 0
+    correlation: int = 0
+    external_id: int = 0
+    bytes: int | None = None
+    """Of a copy or fill: how much."""
+    elements: int | None = None
+    """Of a collective: how many elements went in."""
+
+    @property
+    def end_ns(self) -> int:
+        """When it ended."""
+        return self.start_ns + self.duration_ns
+
+
+class MemoryEvent(Struct, gc=False):
+    """Memory taken (positive) or given back (negative) by an allocator."""
+
+    thread: ThreadKey
+    at_ns: int
+    bytes: int
+    on_device: bool
+
+
+@dataclass(slots=True)
+class TraceWindow:
+    """A traced stretch of one process."""
+
+    base_unix_ns: int
+    """The wall-clock time of 0 on the window's own time axis."""
+    tracks: list[Track] = field(default_factory=list)
+    """Operators, annotations and launches, a track a thread."""
+    frames: list[Track] = field(default_factory=list)
+    """Python functions and modules, a track a thread (deep windows only)."""
+    device_events: list[DeviceEvent] = field(default_factory=list)
+    memory_events: list[MemoryEvent] = field(default_factory=list)
+    event_count: int = 0
+    """Rows of the file that were read, of whatever kind."""
+    dropped_count: int = 0
+    """Rows that could not be used: damaged, or without a sane time."""
+    device_names: dict[int, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    """What of the trace was missing or damaged, in words."""
