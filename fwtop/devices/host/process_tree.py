@@ -121,10 +121,11 @@ class ProcessTree:
             parent = _parent(pid)
             if parent is not None:
                 self._parents[pid] = parent
-        for pid in (roots & listed) - self._members.keys() - self._ended:
+        new_roots = (roots & listed) - self._members.keys() - self._ended
+        for pid in new_roots:
             self._join(pid)
         self._find_descendants()
-        for pid in fresh - self._members.keys():
+        for pid in (listed if new_roots else fresh) - self._members.keys() - self._ended:
             if _session(pid) in self._sessions:
                 self._join(pid)
 

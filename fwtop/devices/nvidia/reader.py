@@ -132,7 +132,9 @@ class NvmlReader:
         refused: list[tuple[int, int]] = []
         for index in range(count):
             try:
-                self._keep(pynvml.nvmlDeviceGetHandleByIndex(index), index, None, before)
+                handle = pynvml.nvmlDeviceGetHandleByIndex(index)
+                gpu = self._recognize(handle, index, None, before)
+                self._gpus[gpu.key] = gpu
             except pynvml.NVMLError as error:
                 refused.append((index, error.value))
             except GpuGoneError as error:
@@ -142,27 +144,34 @@ class NvmlReader:
         self._list_instances(before)
 
     def _list_instances(self, before: dict[str, Gpu]) -> None:
-        gpus = [gpu for gpu in self._gpus.values() if gpu.description.parent_key is None]
-        self._gpus = {gpu.key: gpu for gpu in gpus}
-        for gpu in gpus:
+        listed: dict[str, Gpu] = {}
+        for gpu in self._gpus.values():
+            if gpu.description.parent_key is not None:
+                continue
             try:
-                for index, handle in gpu.instances():
-                    self._keep(handle, index, gpu.key, before)
+                instances = [
+                    self._recognize(handle, index, gpu.key, before)
+                    for index, handle in gpu.instances()
+                ]
             except GpuGoneError:
-                self._drop(gpu.key)
+                self._lost = True
+                continue
+            listed |= {device.key: device for device in (gpu, *instances)}
+        self._gpus = listed
 
-    def _keep(self, handle: Any, index: int, parent: str | None, before: dict[str, Gpu]) -> None:
-        """Take a device in: as the one that is known, with what it lacks and its counters, or new.
+    def _recognize(
+        self, handle: Any, index: int, parent: str | None, before: dict[str, Gpu]
+    ) -> Gpu:
+        """The device that is known already, with what it lacks and its counters, or a new one.
 
         Raises GpuGoneError, DriverGoneError.
         """
         uuid = Inquiry(self._clock).ask("uuid", lambda: str(pynvml.nvmlDeviceGetUUID(handle)))
         gpu = before.get(uuid) if uuid else None
-        if gpu is not None and gpu.index == index and gpu.description.parent_key == parent:
-            gpu.handle = handle
-        else:
-            gpu = Gpu(handle, index, uuid, self._clock, self._facts, parent)
-        self._gpus[gpu.key] = gpu
+        if gpu is None or gpu.index != index or gpu.description.parent_key != parent:
+            return Gpu(handle, index, uuid, self._clock, self._facts, parent)
+        gpu.handle = handle
+        return gpu
 
 
 def _driver_facts(clock: Callable[[], int]) -> dict[str, Fact]:

@@ -82,10 +82,8 @@ class NvidiaSampler:
     def sample(self, run: RunScope) -> Samples:
         """One reading now; empty ones, and a notice once, if NVML does not answer."""
         at_ns = self._clock()
-        if self._retry_ns is not None and at_ns < self._retry_ns:
-            found = None
-        else:
-            found = self._look(at_ns)
+        silent_still = self._retry_ns is not None and at_ns < self._retry_ns
+        found = None if silent_still else self._look(at_ns)
         processes = self._processes(found, run, at_ns) if found else ()
         self._mark(processes, run)
         silent = [*self._gone] if found else [*self._gone, *self._devices]
@@ -121,6 +119,9 @@ class NvidiaSampler:
         except UnavailableError as error:
             self._unavailable(reason(error.code), at_ns)
             return None
+        except Exception as error:  # a binding that is not as we know it; told as a notice
+            self._unavailable(Reason(f"reading NVML failed: {error!r}", ""), at_ns)
+            return None
         self._answered = True
         if not found.devices and not found.refused:
             self._unavailable(NO_GPU, at_ns)
@@ -136,16 +137,10 @@ class NvidiaSampler:
         for key, device in before.items():
             if key not in self._devices:
                 self._gone[key] = device
-                self._notice(
-                    "warning",
-                    "gpu-lost",
-                    f"GPU {device.device_index} ({device.name}) no longer answers.",
-                    "`dmesg | grep Xid` tells why; a GPU that fell off the bus needs a reset or a "
-                    "reboot.",
-                )
+                self._notice(*_loss(device))
         for key, device in self._devices.items():
             if before and key not in before:
-                self._notice("info", "gpu-found", f"GPU {device.device_index} ({device.name}).")
+                self._notice("info", "gpu-found", f"{_label(device)} is there now.")
         for index, code in set(found.refused) - self._refused:
             self._notice("warning", "gpu-refused", f"GPU {index} cannot be read: {words(code)}.")
         self._refused = frozenset(found.refused)
@@ -206,6 +201,19 @@ class NvidiaSampler:
 
     def _described(self) -> list[DeviceDescription]:
         return [replace(d, used=key in self._used) for key, d in self._devices.items()]
+
+
+def _label(device: DeviceDescription) -> str:
+    kind = "GPU" if device.parent_key is None else "MIG instance"
+    return f"{kind} {device.device_index} ({device.name})"
+
+
+def _loss(device: DeviceDescription) -> tuple[str, str, str, str]:
+    """Severity, code, text and remedy."""
+    if device.parent_key is not None:
+        return "info", "mig-gone", f"{_label(device)} is gone.", ""
+    remedy = "`dmesg | grep Xid` tells why; a GPU that fell off the bus needs a reset or a reboot."
+    return "warning", "gpu-lost", f"{_label(device)} no longer answers.", remedy
 
 
 def _bare(uuid: str) -> str:
