@@ -488,7 +488,7 @@ class Builder:
         spec = self.spec
         load = min(1.0, spec.utilization * self._random.uniform(0.96, 1.04)) if busy else 0.0
         share = spec.memory_share * min(1.0, 0.6 + at_ns / (60 * S)) if busy else 0.006
-        reasons = "sw_thermal_slowdown" if spec.throttled and busy else ""
+        reasons = "sw thermal" if spec.throttled and busy else ""
         self.insert(
             "device_samples", device_id=device_id, at_ns=at_ns, utilization_ratio=load,
             memory_utilization_ratio=load * 0.6, memory_used_bytes=int(_GPU_BYTES * share),
