@@ -1,7 +1,8 @@
 """What a device can do at most, by its name: FLOP/s by dtype, and bytes a second of its memory.
 
 Figures are the vendor's, dense (without structured sparsity), at boost clocks, multiply and add
-counted as two; `source` names the document. `float32` is without tensor cores, `tf32` with them.
+counted as two; `source` names the document. `float32` is without tensor cores, `tf32` with them,
+`float64` the better of both; `int8` is operations a second.
 Names are NVML's (`NVIDIA H100 80GB HBM3` is the SXM board, `NVIDIA H100 PCIe` the card).
 Unknown boards are None: a guessed peak would make every share of it wrong.
 """
@@ -55,21 +56,18 @@ _AMPERE |= {"int8": 624.0}
 
 # Name pattern, then the board. The first that matches counts, so the special come first.
 _BOARDS: tuple[tuple[str, Peak], ...] = (
-    (
-        r"\bB200\b",
-        _peak(
-            "B200 SXM",
-            8000,
-            "NVIDIA DGX B200 data sheet, an eighth of the system; dense is half of sparse",
-            float64=37, float32=75, tf32=1125, bfloat16=2250, float16=2250, float8=4500, int8=4500,
-        ),
-    ),
+    (r"\bB200\b", _peak(
+        "B200 SXM", 7700, "NVIDIA HGX B200 data sheet; dense is half of sparse",
+        float64=37, float32=75, tf32=1100, bfloat16=2250, float16=2250, float8=4500, int8=4500,
+    )),
     (r"\bH200 NVL\b", _peak(
         "H200 NVL", 4800, "NVIDIA H200 data sheet; dense is half of sparse",
         float64=60, float32=60, tf32=417.5, bfloat16=835.5, float16=835.5, float8=1670.5,
         int8=1670.5,
     )),
-    (r"\bH200\b", _peak("H200 SXM", 4800, "NVIDIA H200 data sheet; dense is half of sparse", **_HOPPER)),
+    (r"\bH200\b", _peak(
+        "H200 SXM", 4800, "NVIDIA H200 data sheet; dense is half of sparse", **_HOPPER,
+    )),
     (r"\bH100 PCIe\b", _peak(
         "H100 PCIe", 2000, "NVIDIA H100 PCIe data sheet (2023); dense is half of sparse",
         float64=51, float32=51, tf32=378, bfloat16=756, float16=756, float8=1513, int8=1513,

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+import pynvml
 import pytest
 
 from fwtop.devices.nvidia.inquiry import ASK_AGAIN_NS
@@ -409,6 +410,18 @@ def test_a_driver_unloaded_under_us_leaves_empty_readings_once(
     assert sampler.sample(RunScope()).readings == ()
 
 
+def test_what_nobody_thought_of_is_a_reason_and_no_error(
+    gpus: Answer, sampler: NvidiaSampler, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gpus({"gpus": 1})
+    with monkeypatch.context() as broken:
+        broken.setattr(pynvml, "nvmlDeviceGetCount", None)
+        assert codes(sampler.sample(RunScope())) == ["nvml-unavailable"]
+    assert "reading NVML failed" in (sampler.reason or "")
+    clock.advance(60 * SECOND)
+    assert len(sampler.sample(RunScope()).readings) == 1
+
+
 def test_a_driver_without_gpus(gpus: Answer, sampler: NvidiaSampler) -> None:
     gpus({"gpus": 0})
     sampler.start()
@@ -416,18 +429,19 @@ def test_a_driver_without_gpus(gpus: Answer, sampler: NvidiaSampler) -> None:
 
 
 IN_A_PROCESS = """
+import sys
 from fwtop.devices.nvidia.sampler import NvidiaSampler
 from fwtop.devices.samples import RunScope
-sampler = NvidiaSampler(deadline_s=60)
+sampler = NvidiaSampler(deadline_s=float(sys.argv[1]), opening_s=0)
 samples = sampler.sample(RunScope())
 print(sampler.reason, len(samples.readings))
 sampler.close()
 """
 
 
-def in_a_process(surroundings: Mapping[str, str]) -> str:
+def in_a_process(surroundings: Mapping[str, str], deadline_s: float = 60) -> str:
     done = subprocess.run(
-        [sys.executable, "-c", IN_A_PROCESS],
+        [sys.executable, "-c", IN_A_PROCESS, str(deadline_s)],
         env=os.environ | surroundings,
         capture_output=True,
         text=True,
@@ -442,6 +456,12 @@ def test_a_process_finds_the_stand_in_by_its_environment(
 ) -> None:
     script = write(tmp_path / "gpus", training(8))
     assert in_a_process(environment(stand_in_folder, script)) == "None 8"
+
+
+def test_a_driver_that_hangs_delays_no_exit(stand_in_folder: Path, tmp_path: Path) -> None:
+    script = write(tmp_path / "gpus", {"gpus": 1, "hang": "init"})
+    found = in_a_process(environment(stand_in_folder, script), deadline_s=0.05)
+    assert found == "the NVIDIA driver does not answer: a call to NVML hangs 0"
 
 
 def test_no_library_is_a_reason(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from fwtop.devices.host.cgroup import Limits, limits
 from fwtop.devices.host.counters import disk_bytes, network_bytes
 from fwtop.devices.host.process_tree import ProcessFigures, ProcessTree, TrackedProcess
 from fwtop.devices.rates import CounterRate, whole
+from fwtop.devices.sampler import Sampler
 from fwtop.devices.samples import HostProcessReading, HostReading, RunScope, Samples
 
 PROCESSES = 32
@@ -211,3 +212,6 @@ def _load() -> float | None:
         return os.getloadavg()[0]
     except OSError:
         return None
+
+
+_: type[Sampler] = HostSampler  # mypy's proof; a Protocol that is inherited from would hide a lack

@@ -15,6 +15,7 @@ import psutil
 from fwtop.devices.deadline import DeadlineExceededError, DeadlineThread
 from fwtop.devices.nvidia.reader import Found, NvmlReader, UnavailableError
 from fwtop.devices.nvidia.reasons import NO_GPU, Reason, reason, words
+from fwtop.devices.sampler import Sampler
 from fwtop.devices.samples import (
     DeviceDescription,
     DeviceProcessReading,
@@ -229,3 +230,8 @@ def _name(pid: int) -> str | None:
         return psutil.Process(pid).name()
     except psutil.Error:
         return None  # another user's, or of another process namespace
+
+
+_: type[Sampler] = (
+    NvidiaSampler  # mypy's proof; a Protocol that is inherited from would hide a lack
+)
