@@ -7,13 +7,14 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 
-from fwtop.analysis.nesting import NOBODY, innermost, parents, self_times
+from fwtop.analysis.nesting import NOBODY, Nest, innermost, parents
 from fwtop.analysis.phases import Segments
 from fwtop.analysis.results import DetailFigures
 from fwtop.traces.model import LAUNCH, ThreadKey, TraceWindow, Track
 
 NO_OPERATORS = ("ProfilerStep#", "PyTorch Profiler")
 """Ranges that enclose operators and are none."""
+_NEVER = -(1 << 62)
 _MODULE = "nn.Module: "
 _LIBRARY_NAMES = """
 torch torchvision torchaudio torchdata triton functorch numpy tqdm transformers accelerate datasets
@@ -25,66 +26,60 @@ _LIBRARIES = frozenset(_LIBRARY_NAMES.split())
 `train.py` and a library's `torch/nn/…` look alike but for their first part."""
 
 
-def details(trace: TraceWindow) -> Iterator[DetailFigures]:
+def details(nests: Sequence[Nest], frames: Sequence[Track]) -> Iterator[DetailFigures]:
     """Operators by input shape, module and source line; nothing for a window that is not deep."""
-    sums: dict[tuple[str, str, str], list[int]] = defaultdict(lambda: [0, 0, 0])
-    frames = {track.thread: track for track in trace.frames}
+    sums: dict[tuple[str, str, str], list[int]] = {}
+    frames_of = {track.thread: track for track in frames}
+    deep = [n for n in nests if n.track.shapes or n.track.stacks or n.track.modules or frames_of]
+    places = [_places(nest.track, frames_of.get(nest.track.thread)) for nest in deep]
     modules_of_sequence: dict[int, str] = {}
-    tracks = [t for t in trace.tracks if t.shapes or t.stacks or t.modules or frames]
-    places = [_places(track, frames.get(track.thread)) for track in tracks]
-    for track, (modules, _) in zip(tracks, places, strict=True):
-        for sequence, module in zip(track.sequences or (), modules, strict=False):
-            if sequence >= 0 and module:
+    for nest, (modules, _) in zip(deep, places, strict=True):
+        for sequence, module in zip(nest.track.sequences or (), modules, strict=False):
+            if module and sequence >= 0:
                 modules_of_sequence.setdefault(sequence, module)
-    for track, (modules, sources) in zip(tracks, places, strict=True):
-        parent = parents(track.start_ns, track.duration_ns)
-        own = self_times(track.start_ns, track.duration_ns, parent)
-        _join_backward(track, parent, modules, modules_of_sequence)
+    for nest, (modules, sources) in zip(deep, places, strict=True):
+        if modules_of_sequence:
+            _join_backward(nest, modules, modules_of_sequence)
         for kind, values in (
-            ("shape", track.shapes), ("module", modules), ("source", sources),
+            ("shape", nest.track.shapes), ("module", modules), ("source", sources),
         ):  # fmt: skip
-            if values is not None:
-                _sum(sums, kind, values, track, own, parent)
-    for (name, kind, value), (calls, self_ns, total_ns) in sums.items():
+            if values is not None and any(values):
+                _sum(sums, kind, values, nest)
+    for (name, kind, value), (calls, self_ns, total_ns, _) in sums.items():
         if not name.startswith(NO_OPERATORS):
             yield DetailFigures(name, kind, value, calls, self_ns, total_ns)
 
 
 def _sum(
-    sums: Mapping[tuple[str, str, str], list[int]],
-    kind: str,
-    values: Sequence[str],
-    track: Track,
-    own: Sequence[int],
-    parent: Sequence[int],
+    sums: dict[tuple[str, str, str], list[int]], kind: str, values: Sequence[str], nest: Nest
 ) -> None:
-    names, durations, kinds = track.names, track.duration_ns, track.kinds
-    for i, value in enumerate(values):
-        if not value or kinds[i] == LAUNCH:
+    track = nest.track
+    for row in sums.values():
+        row[3] = _NEVER
+    for value, name, event_kind, start, duration, own in zip(
+        values, track.names, track.kinds, track.start_ns, track.duration_ns, nest.self_ns,
+        strict=True,
+    ):  # fmt: skip
+        if not value or event_kind == LAUNCH:
             continue
-        row = sums[names[i], kind, value]
+        row = sums.get((name, kind, value)) or sums.setdefault(
+            (name, kind, value), [0, 0, 0, _NEVER]
+        )
         row[0] += 1
-        row[1] += own[i]
-        above = parent[i]
-        while above != NOBODY and (names[above] != names[i] or values[above] != value):
-            above = parent[above]
-        if above == NOBODY:
-            row[2] += durations[i]
+        row[1] += own
+        if start >= row[3]:
+            row[2] += duration
+            row[3] = start + duration
 
 
-def _join_backward(
-    track: Track, parent: Sequence[int], modules: list[str], of_sequence: Mapping[int, str]
-) -> None:
+def _join_backward(nest: Nest, modules: list[str], of_sequence: Mapping[int, str]) -> None:
     """A backward operator is of the module whose forward had its sequence number."""
-    if track.sequences is None:
+    if nest.track.sequences is None:
         return
-    for i, sequence in enumerate(track.sequences):
-        if modules[i]:
-            continue
-        if sequence >= 0 and sequence in of_sequence:
-            modules[i] = of_sequence[sequence]
-        elif parent[i] != NOBODY:
-            modules[i] = modules[parent[i]]
+    for i, (sequence, above) in enumerate(zip(nest.track.sequences, nest.parents, strict=True)):
+        if not modules[i]:
+            inherited = "" if above == NOBODY else modules[above]
+            modules[i] = of_sequence.get(sequence, inherited) if sequence >= 0 else inherited
 
 
 def _places(track: Track, frames: Track | None) -> tuple[list[str], list[str]]:
@@ -139,27 +134,24 @@ def is_user_line(frame: str) -> bool:
     return first not in _LIBRARIES and first not in sys.stdlib_module_names
 
 
-def memory(trace: TraceWindow, segments: Segments) -> dict[tuple[str, str, str], int]:
-    """Bytes taken less bytes given back within each operator itself, by (phase, name, device)."""
+def memory(
+    trace: TraceWindow, nests: Sequence[Nest], segments: Segments
+) -> dict[tuple[str, str, str], int]:
+    """Bytes taken less bytes given back within each operator itself, by (phase, name, device).
+
+    What torch.profiler calls self memory usage; negative where an operator frees more.
+    """
     sums: dict[tuple[str, str, str], int] = defaultdict(int)
-    if not trace.memory_events:
-        return sums
-    tracks: dict[ThreadKey, tuple[Track, list[int]]] = {
-        track.thread: (track, parents(track.start_ns, track.duration_ns)) for track in trace.tracks
-    }
+    nest_of: dict[ThreadKey, Nest] = {nest.track.thread: nest for nest in nests}
     for event in trace.memory_events:
-        if event.thread not in tracks:
+        nest = nest_of.get(event.thread)
+        if nest is None:
             continue
-        track, parent = tracks[event.thread]
-        i = innermost(event.at_ns, track.start_ns, track.duration_ns, parent)
+        track = nest.track
+        i = innermost(event.at_ns, track.start_ns, track.duration_ns, nest.parents)
         while i != NOBODY and track.kinds[i] == LAUNCH:
-            i = parent[i]
+            i = nest.parents[i]
         if i != NOBODY:
             device = "gpu" if event.on_device else "cpu"
             sums[segments.at(track.start_ns[i]), track.names[i], device] += event.bytes
     return sums
-
-
-def flops(trace: TraceWindow, segments: Segments) -> dict[tuple[str, str], int]:
-    """Floating point operations by (phase, name), for operators whose shapes tell them."""
-    return {}

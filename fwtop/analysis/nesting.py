@@ -4,8 +4,28 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
+from functools import cached_property
+
+from fwtop.traces.model import Track
 
 NOBODY = -1
+
+
+class Nest:
+    """A track with its nesting, worked out when it is first asked for."""
+
+    def __init__(self, track: Track):
+        self.track = track
+
+    @cached_property
+    def parents(self) -> list[int]:
+        """See `parents`."""
+        return parents(self.track.start_ns, self.track.duration_ns)
+
+    @cached_property
+    def self_ns(self) -> list[int]:
+        """See `self_times`."""
+        return self_times(self.track.start_ns, self.track.duration_ns, self.parents)
 
 
 def parents(start_ns: Sequence[int], duration_ns: Sequence[int]) -> list[int]:

@@ -12,6 +12,10 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from operator import attrgetter
+
+from msgspec import Struct
 
 from fwtop.analysis.intervals import intersection, length, union
 from fwtop.analysis.results import TemporalBreakdown
@@ -24,8 +28,7 @@ HolisticTraceAnalysis documents 30 ns and compares 30 µs; its published numbers
 _COMMUNICATION = re.compile(r"nccl|rccl|hccl", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
-class Launch:
+class Launch(Struct, gc=False, frozen=True):
     """A call on the host that put something on a device's stream."""
 
     correlation: int
@@ -49,7 +52,12 @@ class Waits:
 
 def is_communication(event: DeviceEvent) -> bool:
     """Whether a kernel moves data between devices (nccl, rccl, hccl)."""
-    return event.kind == KERNEL and _COMMUNICATION.search(event.name) is not None
+    return event.kind == KERNEL and _names_communication(event.name)
+
+
+@lru_cache(maxsize=4_096)
+def _names_communication(name: str) -> bool:
+    return _COMMUNICATION.search(name) is not None
 
 
 def breakdown(events: Sequence[DeviceEvent], launches: Mapping[int, Launch]) -> TemporalBreakdown:
@@ -69,7 +77,7 @@ def breakdown(events: Sequence[DeviceEvent], launches: Mapping[int, Launch]) -> 
 
 
 def _of_device(events: Sequence[DeviceEvent], launches: Mapping[int, Launch]) -> tuple[int, ...]:
-    everything = union((e.start_ns, e.end_ns) for e in events)
+    everything = union(_spans(events))
     span, busy = everything[-1][1] - everything[0][0], length(everything)
     communication = union(_spans(e for e in events if is_communication(e)))
     compute = union(_spans(e for e in events if e.kind == KERNEL and not is_communication(e)))
@@ -99,7 +107,7 @@ def waits(
     """
     host = kernel = other = 0
     previous_end: int | None = None
-    for event in sorted(events, key=lambda e: e.start_ns):
+    for event in sorted(events, key=attrgetter("start_ns")):
         if previous_end is not None and (gap := event.start_ns - previous_end) > 0:
             launch = launches.get(event.correlation)
             if launch is not None and launch.start_ns > previous_end:
@@ -150,4 +158,4 @@ def launch_delays(events: Iterable[DeviceEvent], launches: Mapping[int, Launch])
 
 
 def _spans(events: Iterable[DeviceEvent]) -> Iterable[tuple[int, int]]:
-    return ((e.start_ns, e.end_ns) for e in events)
+    return [(e.start_ns, e.start_ns + e.duration_ns) for e in events]

@@ -10,8 +10,10 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import repeat
 
-from fwtop.analysis import deep
+from fwtop.analysis.deep import NO_OPERATORS, details, memory
 from fwtop.analysis.families import family
+from fwtop.analysis.flops import flops
+from fwtop.analysis.nesting import Nest
 from fwtop.analysis.phases import Segments, from_names
 from fwtop.analysis.results import (
     KernelFigures,
@@ -46,31 +48,30 @@ def figures(trace: TraceWindow, spans: Sequence[PhaseSpan]) -> WindowFigures:
     for track in trace.tracks:
         _add_operators(table, track, segments, work)
     _add_unlaunched(table, trace, segments, work)
-    memory = deep.memory(trace, segments)
-    flops = deep.flops(trace, segments)
-    notes = list(trace.notes)
+    nests = [Nest(track) for track in trace.tracks]
     return WindowFigures(
         event_count=trace.event_count,
-        operators=tuple(_operators(table, memory, flops)),
-        details=tuple(deep.details(trace)),
+        operators=tuple(_operators(table, memory(trace, nests, segments), flops(nests, segments))),
+        details=tuple(details(nests, trace.frames)),
         kernels=tuple(_kernels(trace.device_events)),
-        breakdown=breakdown(trace.device_events, launches(trace.tracks)),
-        notes=tuple(notes),
+        breakdown=breakdown(trace.device_events, launches(trace)),
+        notes=tuple(trace.notes),
     )
 
 
-def launches(tracks: Iterable[Track]) -> dict[int, Launch]:
-    """Launches by correlation id; of several with one id, the last."""
-    found: dict[int, Launch] = {}
-    for track in tracks:
-        if track.correlations is None:
-            continue
-        for kind, correlation, start, duration in zip(
-            track.kinds, track.correlations, track.start_ns, track.duration_ns, strict=True
-        ):
-            if kind == LAUNCH and correlation:
-                found[correlation] = Launch(correlation, start, start + duration)
-    return found
+def launches(trace: TraceWindow) -> dict[int, Launch]:
+    """The launches of the window's device events, by correlation id."""
+    wanted = {event.correlation for event in trace.device_events}
+    wanted.discard(0)
+    return {
+        correlation: Launch(correlation, start, start + duration)
+        for track in trace.tracks
+        if wanted and track.correlations is not None
+        for correlation, start, duration in zip(
+            track.correlations, track.start_ns, track.duration_ns, strict=True
+        )
+        if correlation in wanted
+    }
 
 
 def _device_time(events: Iterable[DeviceEvent]) -> dict[int, int]:
@@ -85,8 +86,8 @@ def _device_time(events: Iterable[DeviceEvent]) -> dict[int, int]:
 def _add_operators(table: _Table, track: Track, segments: Segments, work: dict[int, int]) -> None:
     """Walk one thread's events in order, with the stack of those that are open."""
     for rows_of_phase in table.values():
-        for row in rows_of_phase.values():
-            row[_OPEN_UNTIL] = _NEVER
+        for sums in rows_of_phase.values():
+            sums[_OPEN_UNTIL] = _NEVER
     phases = iter(segments)
     phase, phase_end = next(phases)
     rows = table[phase]
@@ -116,20 +117,17 @@ def _add_operators(table: _Table, track: Track, segments: Segments, work: dict[i
             row[2] += duration
             row[3] = end
         if launched and len(stack) > 1:
-            _add_device_time(stack, work.pop(launched))
+            _add_device_time(stack, work.pop(launched, 0))
         ends.append(end)
         stack.append(row)
         end_of_top = end
 
 
-def _launched(track: Track, work: Mapping[int, int]) -> Iterator[int]:
+def _launched(track: Track, work: Mapping[int, int]) -> Iterable[int]:
     """For each event the correlation id of what it launched on a device, 0 for nothing."""
     if track.correlations is None or not work:
         return repeat(0)
-    return (
-        correlation if kind == LAUNCH and correlation in work else 0
-        for kind, correlation in zip(track.kinds, track.correlations, strict=True)
-    )
+    return [correlation if correlation in work else 0 for correlation in track.correlations]
 
 
 def _add_device_time(stack: Sequence[_Row], time_ns: int) -> None:
@@ -164,19 +162,19 @@ def _add_unlaunched(
 
 def _operators(
     table: _Table,
-    memory: Mapping[tuple[str, str, str], int],
-    flops: Mapping[tuple[str, str], int],
+    bytes_of: Mapping[tuple[str, str, str], int],
+    flops_of: Mapping[tuple[str, str], int],
 ) -> Iterator[OperatorFigures]:
     for phase, rows in table.items():
         for name, row in rows.items():
-            if name.startswith(deep.NO_OPERATORS):
+            if name.startswith(NO_OPERATORS):
                 continue
             calls, self_ns, total_ns = row[_CALLS], row[_SELF], row[_TOTAL]
             of = family(name)
-            cpu, gpu = memory.get((phase, name, "cpu")), memory.get((phase, name, "gpu"))
+            cpu, gpu = bytes_of.get((phase, name, "cpu")), bytes_of.get((phase, name, "gpu"))
             yield OperatorFigures(
                 name, of, phase, "cpu", calls, max(0, self_ns), total_ns, cpu,
-                flops.get((phase, name)),
+                flops_of.get((phase, name)),
             )  # fmt: skip
             if row[_GPU_TOTAL] or gpu is not None:
                 yield OperatorFigures(

@@ -63,6 +63,8 @@ class Track:
     """Autograd's sequence number, the same on a forward operator and its backward; -1 for none."""
     shapes: list[str] | None = None
     """Input shapes as the trace writes them, `[[32, 64], [64, 64]]`; "" for none."""
+    values: list[str] | None = None
+    """Input values where they are no tensors, as the trace writes them; "" for none."""
     modules: list[str] | None = None
     stacks: list[str] | None = None
     """Python frames, innermost first, separated by `;`."""
@@ -90,6 +92,7 @@ class Track:
         self.external_ids = _reorder(self.external_ids, order)
         self.sequences = _reorder(self.sequences, order)
         self.shapes = _reorder(self.shapes, order)
+        self.values = _reorder(self.values, order)
         self.modules = _reorder(self.modules, order)
         self.stacks = _reorder(self.stacks, order)
 

@@ -1,0 +1,195 @@
+"""The rows of a Kineto trace as typed structs, and their decoders.
+
+Owns which fields are read and how they are spelt in old and new files. What is not named here is
+skipped by the parser and costs no object.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from math import isfinite
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, Raw, Struct, UnsetType, field
+from msgspec.structs import replace
+
+from fwtop.traces.model import ANNOTATION, FRAME, KERNEL, LAUNCH, MEMCPY, MEMSET, OPERATOR
+
+NOT_HOST = 255
+REFUSED = (msgspec.MsgspecError, RecursionError, OverflowError, UnicodeDecodeError)
+"""What the decoders raise for text that is not what it should be."""
+
+
+class Category(Enum):
+    """`cat` of a row. An enum, because the parser then makes no string for it."""
+
+    CPU_OP = "cpu_op"
+    OPERATOR = "Operator"
+    USER_ANNOTATION = "user_annotation"
+    CUDA_RUNTIME = "cuda_runtime"
+    CUDA_DRIVER = "cuda_driver"
+    RUNTIME = "Runtime"
+    XPU_RUNTIME = "xpu_runtime"
+    MTIA_RUNTIME = "mtia_runtime"
+    PRIVATEUSE1_RUNTIME = "privateuse1_runtime"
+    PRIVATEUSE1_DRIVER = "privateuse1_driver"
+    PYTHON_FUNCTION = "python_function"
+    KERNEL = "kernel"
+    KERNEL_BEFORE_111 = "Kernel"
+    GPU_MEMCPY = "gpu_memcpy"
+    MEMCPY = "Memcpy"
+    GPU_MEMSET = "gpu_memset"
+    MEMSET = "Memset"
+    OTHER = ""
+
+    __hash__ = object.__hash__
+    """Enum's own hashes the name, in Python."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> Category:
+        return cls.OTHER
+
+
+_HOST = {
+    Category.CPU_OP: OPERATOR,
+    Category.OPERATOR: OPERATOR,
+    Category.USER_ANNOTATION: ANNOTATION,
+    Category.CUDA_RUNTIME: LAUNCH,
+    Category.CUDA_DRIVER: LAUNCH,
+    Category.RUNTIME: LAUNCH,
+    Category.XPU_RUNTIME: LAUNCH,
+    Category.MTIA_RUNTIME: LAUNCH,
+    Category.PRIVATEUSE1_RUNTIME: LAUNCH,
+    Category.PRIVATEUSE1_DRIVER: LAUNCH,
+    Category.PYTHON_FUNCTION: FRAME,
+}
+HOST_KIND = {category: _HOST.get(category, NOT_HOST) for category in Category}
+"""The kind of a host event, NOT_HOST for other rows."""
+DEVICE_KIND = {
+    Category.KERNEL: KERNEL,
+    Category.KERNEL_BEFORE_111: KERNEL,
+    Category.GPU_MEMCPY: MEMCPY,
+    Category.MEMCPY: MEMCPY,
+    Category.GPU_MEMSET: MEMSET,
+    Category.MEMSET: MEMSET,
+}
+
+
+class Args(Struct, gc=False, frozen=True):
+    """The arguments that figures are made of."""
+
+    correlation: int | None = None
+    external_id_now: int | None = field(default=None, name="External id")
+    external_id_before_111: int | None = field(default=None, name="external id")
+    sequence: int | None = field(default=None, name="Sequence number")
+    shapes: Raw | UnsetType = field(default=UNSET, name="Input Dims")
+    values: Raw | UnsetType = field(default=UNSET, name="Concrete Inputs")
+    module: str | None = field(default=None, name="Module Hierarchy")
+    stack: str | None = field(default=None, name="Call stack")
+    device: int | None = None
+    stream: int | None = None
+    bytes: int | None = None
+    elements_now: int | None = field(default=None, name="In msg nelems")
+    elements_before_22: int | None = field(default=None, name="In msg size")
+    memory_bytes: int | None = field(default=None, name="Bytes")
+    device_type: int | None = field(default=None, name="Device Type")
+
+    @property
+    def external_id(self) -> int:
+        """The operator's id, whatever the spelling; 0 for none."""
+        return self.external_id_now or self.external_id_before_111 or 0
+
+    @property
+    def elements(self) -> int | None:
+        """Of a collective: how many elements went in."""
+        return self.elements_before_22 if self.elements_now is None else self.elements_now
+
+
+NO_ARGS = Args()
+
+
+class PlainRow(Struct, gc=False):
+    """A row with its arguments unparsed, for traces of the CPU alone. Times in microseconds."""
+
+    cat: Category = Category.OTHER
+    name: str = ""
+    tid: int | str = 0
+    ts: float = 0.0
+    dur: float = -1.0
+    args: Raw | UnsetType = UNSET
+
+
+class RichRow(Struct, gc=False):
+    """A row whose arguments matter: traces of devices, and deep windows."""
+
+    cat: Category = Category.OTHER
+    name: str = ""
+    tid: int | str = 0
+    ts: float = 0.0
+    dur: float = -1.0
+    args: Args = NO_ARGS
+
+
+Row = PlainRow | RichRow
+
+
+class DeviceProperties(Struct, gc=False):
+    """One of the header's devices."""
+
+    id: int = -1
+    name: str = ""
+
+
+class Document(Struct, gc=False):
+    """What stands around the array of events."""
+
+    base_time_ns: int = field(default=0, name="baseTimeNanoseconds")
+    devices: list[DeviceProperties] = field(default_factory=list, name="deviceProperties")
+
+
+decode_plain = msgspec.json.Decoder(list[PlainRow]).decode
+decode_rich = msgspec.json.Decoder(list[RichRow]).decode
+decode_document = msgspec.json.Decoder(Document).decode
+_decode_args = msgspec.json.Decoder(Args).decode
+
+
+def arguments(row: Row) -> Args:
+    """A row's arguments; none where there are none, or none that make sense."""
+    args = row.args
+    if isinstance(args, Args):
+        return args
+    if args is UNSET:
+        return NO_ARGS
+    try:
+        return _decode_args(args)
+    except REFUSED:
+        return NO_ARGS
+
+
+def salvaged(value: dict[str, Any]) -> RichRow | None:
+    """A row from loosely parsed JSON: without what of its arguments is unusable, None if it is no
+    row.
+    """
+    args = value.pop("args", None)
+    try:
+        row = msgspec.convert(value, RichRow)
+    except REFUSED:
+        return None
+    if not (isfinite(row.ts) and isfinite(row.dur)):
+        return None
+    row.args = _salvaged_args(args) if isinstance(args, dict) else NO_ARGS
+    return row
+
+
+def _salvaged_args(args: dict[str, Any]) -> Args:
+    raw = {key: args.pop(key, None) for key in ("Input Dims", "Concrete Inputs")}
+    try:
+        texts = {
+            field_name: Raw(msgspec.json.encode(raw[key]))
+            for key, field_name in (("Input Dims", "shapes"), ("Concrete Inputs", "values"))
+            if raw[key] is not None
+        }
+        return replace(msgspec.convert(args, Args, strict=False), **texts)
+    except REFUSED:
+        return NO_ARGS
