@@ -1,0 +1,103 @@
+"""Run a target without the viewer: plain progress on stderr, the summary at the end."""
+
+from __future__ import annotations
+
+import os
+from argparse import ArgumentParser, Namespace
+
+from fwtop.cli import options
+from fwtop.cli.diagnostics import Code, Failure, say
+from fwtop.cli.follow import Ending, Follower, end_as
+from fwtop.cli.progress import Progress
+from fwtop.cli.starting import StartedRun, find_target, start
+
+TAKES_TARGET = True
+
+
+def configure(parser: ArgumentParser) -> None:
+    """The options of a run; the target follows them."""
+    parser.usage = "%(prog)s [OPTIONS] TARGET…"
+    options.configure(parser)
+
+
+def main(arguments: Namespace) -> int:
+    """Exit status: the script's own."""
+    settings = options.settle(arguments)
+    return record(settings, arguments.target)
+
+
+def record(settings: options.Settings, words: list[str]) -> int:
+    """Run to the end. Raises Failure if it cannot start; returns the script's exit status."""
+    target = find_target(words, settings)
+    terminal = _is_terminal(1) or _is_terminal(2)
+    run = start(settings, target, terminal, pass_through=True)
+    if not settings.quiet:
+        _say_what_runs(run)
+        _load_summary()
+    relay = terminal and _is_terminal(0)
+    follower = Follower(run.folder, run.recorder, relay, Progress(run.folder, settings.quiet))
+    ending = follower.follow()
+    return conclude(run.folder.run_id, ending, settings.quiet)
+
+
+def conclude(run_id: str, ending: Ending, quiet: bool) -> int:
+    """Say how it ended and where the recording is; the exit status."""
+    if ending.detached:
+        say(f"the run goes on: fwtop attach {run_id}")
+        return 0
+    done = ending.finished
+    if done is not None and done.error:
+        say(done.error)
+    if done is None or not done.stored:
+        say(f"the recording could not be finished; fwtop attach {run_id} tries again")
+    elif done.problem:
+        say(f"{done.problem}; the recording is {done.recording}")
+    elif not quiet:
+        _print_summary(done.recording)
+        say(f"recorded: {done.recording}")
+    if ending.exit_status is None and ending.exit_signal is None:
+        raise Failure(
+            Code.LOST,
+            f"how the script of {run_id} ended is not known: it vanished together with its shim",
+            "what was recorded until then is kept",
+        )
+    return end_as(ending)
+
+
+def _say_what_runs(run: StartedRun) -> None:
+    if run.target.interpreter is not None:
+        say(f"python: {run.target.interpreter} ({run.target.reason})")
+    if run.target.notice:
+        say(run.target.notice)
+    say(f"run {run.folder.run_id}")
+
+
+def _load_summary() -> None:
+    """While the script starts, there is time."""
+    try:
+        import fwtop.cli.summary  # noqa: F401
+    except ImportError:
+        pass
+
+
+def _print_summary(path: str) -> None:
+    try:
+        from fwtop.cli.summary import in_words
+    except ImportError:
+        return
+    from pathlib import Path
+
+    from fwtop.recording.store import RecordingError
+
+    try:
+        for line in in_words(Path(path)):
+            say(line)
+    except RecordingError as error:
+        say(str(error))
+
+
+def _is_terminal(descriptor: int) -> bool:
+    try:
+        return os.isatty(descriptor)
+    except OSError:
+        return False

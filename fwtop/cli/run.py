@@ -1,0 +1,35 @@
+"""Run a target and watch it; without a terminal, the same as `record`."""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser, Namespace
+
+from fwtop.cli import options
+from fwtop.cli.record import record
+
+TAKES_TARGET = True
+
+
+def configure(parser: ArgumentParser) -> None:
+    """The options of a run; the target follows them."""
+    parser.usage = "%(prog)s [OPTIONS] TARGET…"
+    options.configure(parser)
+
+
+def main(arguments: Namespace) -> int:
+    """Exit status: the script's own, or 0 after a detach."""
+    settings = options.settle(arguments)
+    if settings.no_viewer or not has_terminal():
+        return record(settings, arguments.target)
+    from fwtop.cli.starting import find_target, start
+    from fwtop.cli.viewing import view
+
+    target = find_target(arguments.target, settings)
+    run = start(settings, target, terminal=True, pass_through=False)
+    return view(run.folder, run.recorder)
+
+
+def has_terminal() -> bool:
+    """Whether the viewer has something to draw on and to read keys from."""
+    return sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty()

@@ -1,0 +1,476 @@
+"""The shim: a very small process that holds the script, its terminal and its output.
+
+Owns the script's pty or pipes, the output segments, shim.json and exit.json in the run folder. It
+outlives the recorder and the viewer, so that neither's death closes the script's terminal. Run by
+path, `python -S -E -s shim.py RUN_FOLDER`: standard library only, few imports, no package.
+
+The shim leads the session and the script is the terminal's foreground group, as under a shell: if
+the script led the session, its end would hang the terminal up and kill what it left in the
+background. Whatever still holds the terminal after the script's end keeps it: the shim goes on
+draining (and copying) until everybody has let go, long after exit.json is there.
+"""
+
+import base64
+import errno
+import fcntl
+import json
+import os
+import select
+import signal
+import socket
+import struct
+import sys
+import termios
+import time
+
+FRAME = struct.Struct("<QBI")
+"""Monotonic ns, stream (1 stdout or terminal, 2 stderr), length of what follows."""
+SEGMENT_BYTES = 4 << 20
+SPOOL_SEGMENTS = 128
+"""Unread output is kept up to this many segments; a recorder that is away may not fill the disk."""
+READ_BYTES = 1 << 16
+TERMINAL_PENDING_BYTES = 1 << 20
+"""What a terminal has not taken yet; more is skipped, for a stopped terminal may not stop training."""
+PIPE_CHUNK = 4096
+"""A pipe that polls writable takes this much without blocking (PIPE_BUF)."""
+INPUT_PENDING_BYTES = 1 << 20
+REQUEST_BYTES = 1 << 17
+GRACE_NS = 300_000_000
+"""After the script's end, for output that is still in the pipe when others hold it open."""
+
+
+class Spool:
+    """The output segments. A failed write loses its bytes, counts them, and is no failure."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.number = -1
+        self.file = None
+        self.size = 0
+        self.bytes_lost = 0
+
+    def _path(self, number):
+        return os.path.join(self.folder, "output-%06d" % number)
+
+    def _rotate(self):
+        behind = self.number + 1 - SPOOL_SEGMENTS
+        if behind >= 0 and os.path.exists(self._path(behind)):
+            raise OSError(errno.ENOSPC, "nobody reads the output")
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+        file = os.open(self._path(self.number + 1), flags, 0o600)
+        if self.file is not None:
+            os.close(self.file)
+        self.file, self.size = file, 0
+        self.number += 1
+
+    def add(self, stream, data):
+        frame = FRAME.pack(time.monotonic_ns(), stream, len(data)) + data
+        try:
+            if self.file is None or self.size >= SEGMENT_BYTES:
+                self._rotate()
+            view = memoryview(frame)
+            while view:
+                view = view[os.write(self.file, view) :]
+            self.size += len(frame)
+        except OSError:
+            self.bytes_lost += len(data)
+            try:  # a torn frame would make what follows unreadable
+                if self.file is not None:
+                    os.ftruncate(self.file, self.size)
+            except OSError:
+                pass
+
+
+class Copy:
+    """The way to one of the launching command's own descriptors."""
+
+    def __init__(self, descriptor):
+        self.descriptor = descriptor
+        self.pending = bytearray()
+        self.terminal = os.isatty(descriptor)
+        if self.terminal:
+            # An open file of our own, so that O_NONBLOCK does not reach the user's shell.
+            flags = os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK
+            try:
+                self.descriptor = os.open(os.ttyname(descriptor), flags)
+            except OSError:
+                self.terminal = False
+
+    def add(self, data):
+        if self.descriptor is None:
+            return
+        if not self.terminal or len(self.pending) + len(data) <= TERMINAL_PENDING_BYTES:
+            self.pending += data
+
+    def flush(self):
+        """Called when the descriptor polls writable, or is broken."""
+        try:
+            size = len(self.pending) if self.terminal else PIPE_CHUNK
+            del self.pending[: os.write(self.descriptor, self.pending[:size])]
+        except BlockingIOError:
+            pass
+        except OSError:  # the reader has gone: EPIPE, EIO, a full disk
+            self.descriptor = None
+            self.pending.clear()
+
+    @property
+    def full(self):
+        """Whether the script has to wait, as it would for this pipe without fwtop."""
+        return not self.terminal and len(self.pending) > 0
+
+
+class Shim:
+    """One script from its start to its end."""
+
+    def __init__(self, folder, spec):
+        self.folder = folder
+        self.spec = spec
+        self.spool = Spool(folder)
+        self.copies = {}
+        self.sources = {}  # descriptor: stream
+        self.master = None
+        self.slave = None
+        self.child_closes = []
+        self.input = bytearray()
+        self.clients = {}  # descriptor: (socket, bytearray)
+        self.script_pid = 0
+        self.exit = None
+
+    # --- start --------------------------------------------------------------------------------
+
+    def start(self):
+        if self.spec["pass_through"]:
+            self.copies = {1: Copy(1), 2: Copy(2)}
+        targets = self._targets()
+        self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        path = os.path.join(self.folder, "shim.sock")
+        if os.path.exists(path):
+            os.unlink(path)
+        self.listener.bind(path)
+        self.listener.listen(8)
+        self.listener.setblocking(False)
+        reserve(os.path.join(self.folder, "exit.tmp"))
+        inherited = {n: signal.getsignal(n) for n in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)}
+        self._catch()
+        started = time.monotonic_ns(), time.time_ns()
+        failure_read, failure_write = os.pipe()
+        self.script_pid = os.fork()
+        if self.script_pid == 0:
+            execute(self.spec["argv"], targets, self.slave, failure_write, inherited)
+        os.close(failure_write)
+        for descriptor in self.child_closes:
+            os.close(descriptor)
+        error = os.read(failure_read, 4096).decode("utf-8", "replace")
+        os.close(failure_read)
+        self.error = error
+        write_json(
+            os.path.join(self.folder, "shim.json"),
+            {
+                "pid": os.getpid(),
+                "script_pid": self.script_pid,
+                "started_monotonic_ns": started[0],
+                "started_unix_ns": started[1],
+            },
+        )
+        let_go_of_standard_streams()
+
+    def _targets(self):
+        """The script's descriptors 0, 1 and 2."""
+        pass_through = self.spec["pass_through"]
+        on_pty = [self.spec["terminal"] and (not pass_through or os.isatty(n)) for n in range(3)]
+        targets = [0, 1, 2]
+        if any(on_pty):
+            self.master, self.slave = os.openpty()
+            if os.isatty(0):
+                termios.tcsetattr(self.slave, termios.TCSANOW, termios.tcgetattr(0))
+            self.resize(self.spec["rows"], self.spec["columns"])
+            os.set_blocking(self.master, False)
+            fcntl.ioctl(self.slave, termios.TIOCSCTTY, 0)
+            self.sources[self.master] = 1 if on_pty[1] or not on_pty[2] else 2
+        for number in range(3):
+            if on_pty[number]:
+                targets[number] = self.slave
+            elif number > 0:
+                read, targets[number] = os.pipe()
+                os.set_blocking(read, False)
+                self.sources[read] = number
+                self.child_closes.append(targets[number])
+        return targets
+
+    def _catch(self):
+        self.woken, wake = os.pipe()
+        os.set_blocking(self.woken, False)
+        os.set_blocking(wake, False)
+        signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.signal(signal.SIGTERM, lambda number, _: self.signal(number, group=False))
+        for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTTOU, signal.SIGTTIN):
+            signal.signal(number, signal.SIG_IGN)
+
+    # --- requests -----------------------------------------------------------------------------
+
+    def signal(self, number, group=True):
+        if self.exit is None and self.script_pid > 0:
+            try:
+                (os.killpg if group else os.kill)(self.script_pid, number)
+            except OSError:
+                pass
+
+    def resize(self, rows, columns):
+        size = struct.pack("HHHH", rows & 0xFFFF, columns & 0xFFFF, 0, 0)
+        fcntl.ioctl(self.slave, termios.TIOCSWINSZ, size)
+
+    def request(self, line):
+        body = json.loads(line)
+        if "signal" in body:
+            self.signal(int(body["signal"]), body.get("group", True))
+        elif self.slave is None:
+            return
+        elif "input" in body and len(self.input) < INPUT_PENDING_BYTES:
+            self.input += base64.b64decode(body["input"])
+        elif "resize" in body:
+            self.resize(int(body["resize"][0]), int(body["resize"][1]))
+
+    def serve(self, descriptor):
+        client, buffer = self.clients[descriptor]
+        try:
+            data = client.recv(READ_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        buffer += data
+        while b"\n" in buffer:
+            line, _, rest = bytes(buffer).partition(b"\n")
+            buffer[:] = rest
+            try:
+                self.request(line)
+            except Exception:  # whatever a client sends, the script is not concerned
+                pass
+        if not data or len(buffer) > REQUEST_BYTES:
+            del self.clients[descriptor]
+            client.close()
+
+    def accept(self):
+        try:
+            client, _ = self.listener.accept()
+        except OSError:
+            return
+        client.setblocking(False)
+        self.clients[client.fileno()] = (client, bytearray())
+
+    # --- the loop -----------------------------------------------------------------------------
+
+    def run(self):
+        ended_ns = None
+        while self.sources or self.exit is None:
+            readable, writable = self._poll(None if ended_ns is None or self.finished else 50)
+            if self.woken in readable:
+                drain(self.woken)
+            for descriptor in readable:
+                if descriptor in self.sources:
+                    self.read(descriptor)
+                elif not self.finished and descriptor == self.listener.fileno():
+                    self.accept()
+                elif descriptor in self.clients:
+                    self.serve(descriptor)
+            for copy in self.copies.values():
+                if copy.descriptor in writable:
+                    copy.flush()
+            if self.master in writable:
+                self.type()
+            if self.exit is None and self.reap():
+                ended_ns = time.monotonic_ns()
+            elif ended_ns is not None and not self.finished:
+                late = time.monotonic_ns() - ended_ns > GRACE_NS
+                if late and not any(copy.full for copy in self.copies.values()):
+                    self.finish()
+        self._copy_rest()
+        if not self.finished:
+            self.finish()
+
+    @property
+    def finished(self):
+        return self.folder is None
+
+    def _poll(self, timeout_ms):
+        poll = select.poll()
+        poll.register(self.woken, select.POLLIN)
+        waiting = any(copy.full for copy in self.copies.values())
+        for descriptor in self.sources:
+            events = 0 if waiting else select.POLLIN
+            if descriptor == self.master and self.input:
+                events |= select.POLLOUT
+            if events:
+                poll.register(descriptor, events)
+        for copy in self.copies.values():
+            if copy.pending:
+                poll.register(copy.descriptor, select.POLLOUT)
+        if not self.finished:
+            poll.register(self.listener, select.POLLIN)
+            for descriptor in self.clients:
+                poll.register(descriptor, select.POLLIN)
+        readable, writable = set(), set()
+        for descriptor, events in poll.poll(timeout_ms):
+            if events & ~select.POLLOUT:
+                readable.add(descriptor)
+            if events & ~select.POLLIN:
+                writable.add(descriptor)
+        return readable, writable
+
+    def read(self, descriptor):
+        stream = self.sources[descriptor]
+        try:
+            data = os.read(descriptor, READ_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:  # EIO: nobody has the terminal open any more
+            data = b""
+        if not data:
+            del self.sources[descriptor]
+            os.close(descriptor)
+            if descriptor == self.master:
+                self.master = None
+            return
+        if not self.finished:
+            self.spool.add(stream, data)
+        if stream in self.copies:
+            self.copies[stream].add(data)
+
+    def type(self):
+        try:
+            del self.input[: os.write(self.master, self.input[:READ_BYTES])]
+        except BlockingIOError:
+            pass
+        except OSError:
+            self.input.clear()
+
+    def reap(self):
+        """Note the script's end, once. Its terminal closes when the last one lets go of it."""
+        pid, status = os.waitpid(self.script_pid, os.WNOHANG)
+        if pid == 0:
+            return False
+        code = os.waitstatus_to_exitcode(status)
+        self.exit = {
+            "exit_status": code if code >= 0 else None,
+            "exit_signal": -code if code < 0 else None,
+            "ended_monotonic_ns": time.monotonic_ns(),
+        }
+        if self.slave is not None:
+            os.close(self.slave)
+            self.slave = None
+        return True
+
+    def finish(self):
+        """All output is in the segments: say how it ended, and leave the run folder alone."""
+        self.exit["bytes_lost"] = self.spool.bytes_lost
+        if self.error:
+            self.exit["error"] = self.error
+        if self.spool.file is not None:
+            os.close(self.spool.file)
+        try:
+            write_json(os.path.join(self.folder, "exit.json"), self.exit, "exit.tmp")
+        except OSError:
+            pass
+        self.folder = None
+        self.listener.close()
+        for client, _ in self.clients.values():
+            client.close()
+        self.clients.clear()
+
+    def _copy_rest(self):
+        """A pipe gets all of it; a terminal gets half a second to take the rest."""
+        deadline = time.monotonic() + 0.5
+        for copy in self.copies.values():
+            while copy.pending and (not copy.terminal or time.monotonic() < deadline):
+                poll = select.poll()
+                poll.register(copy.descriptor, select.POLLOUT)
+                if poll.poll(100):
+                    copy.flush()
+
+
+def execute(argv, targets, slave, failure_write, inherited):
+    """In the child: become the script. Exits 127 or 126 as a shell does if it cannot be."""
+    code = 127
+    try:
+        os.setpgid(0, 0)
+        if slave is not None:
+            os.tcsetpgrp(slave, os.getpid())
+        high = [os.dup(target) for target in targets]
+        for number in range(3):
+            os.dup2(high[number], number)
+        for number in (signal.SIGCHLD, signal.SIGTTOU, signal.SIGTTIN, signal.SIGPIPE):
+            signal.signal(number, signal.SIG_DFL)
+        signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+        for number, handler in inherited.items():
+            ignored = handler == signal.SIG_IGN
+            signal.signal(number, signal.SIG_IGN if ignored else signal.SIG_DFL)
+        try:
+            os.execvp(argv[0], argv)
+        except OSError as error:
+            if error.errno != errno.ENOEXEC:
+                raise
+            os.execv("/bin/sh", ["sh", *argv])  # as execvp(3) does for a script without `#!`
+    except OSError as error:
+        code = 127 if error.errno == errno.ENOENT else 126
+        os.write(failure_write, ("%s: %s" % (argv[0], error.strerror)).encode("utf-8", "replace"))
+    finally:
+        os._exit(code)
+
+
+def let_go_of_standard_streams():
+    """The script has its own by now; ours would keep a pipe of the user's open for its reader."""
+    null = os.open(os.devnull, os.O_RDWR)
+    os.dup2(null, 0)
+    os.close(null)
+
+
+def reserve(path):
+    """Take the room for exit.json now: on a full disk there would be none for it at the end."""
+    try:
+        with open(path, "wb") as file:
+            file.write(b" " * 1024)
+    except OSError:
+        pass
+
+
+def write_json(path, body, temporary=None):
+    part = path + ".tmp" if temporary is None else os.path.join(os.path.dirname(path), temporary)
+    data = json.dumps(body).encode("ascii")[:4096].ljust(1024)
+    file = os.open(part, os.O_WRONLY | os.O_CREAT, 0o600)
+    try:
+        os.pwrite(file, data, 0)
+    finally:
+        os.close(file)
+    os.rename(part, path)
+
+
+def drain(descriptor):
+    try:
+        while os.read(descriptor, 4096):
+            pass
+    except BlockingIOError:
+        pass
+
+
+def main():
+    folder = sys.argv[1]
+    with open(os.path.join(folder, "launch.json"), "rb") as file:
+        spec = json.load(file)
+    shim = Shim(folder, spec)
+    try:
+        shim.start()
+    except Exception as error:
+        end = {"exit_status": 126, "exit_signal": None, "ended_monotonic_ns": time.monotonic_ns()}
+        end["error"] = "the shim cannot start: %s" % error
+        write_json(os.path.join(folder, "exit.json"), end)
+        raise
+    for _ in range(100):  # a bug of ours may cost output; it may not hang up the script's terminal
+        try:
+            return shim.run()
+        except Exception:
+            time.sleep(0.05)
+
+
+if __name__ == "__main__":
+    main()
