@@ -6,6 +6,7 @@ Owns text and its width in terminal cells; knows no colour, no widget and no tab
 from __future__ import annotations
 
 import unicodedata
+from datetime import datetime
 from functools import lru_cache
 
 UNKNOWN = "–"
@@ -45,6 +46,16 @@ def format_time_of_run(at_ns: int | None) -> str:
         return UNKNOWN
     seconds = max(0, at_ns) // 1_000_000_000
     return f"{seconds // _HOUR_S}:{seconds % _HOUR_S // _MINUTE_S:02}:{seconds % _MINUTE_S:02}"
+
+
+def format_moment(unix_ns: int | None) -> str:
+    """A moment of the wall clock, in the local time zone: `2026-11-23 10:11`."""
+    if unix_ns is None:
+        return UNKNOWN
+    try:
+        return f"{datetime.fromtimestamp(unix_ns // 1_000_000_000):%Y-%m-%d %H:%M}"
+    except (OverflowError, OSError, ValueError):  # a time that no calendar has
+        return UNKNOWN
 
 
 def format_bytes(size_bytes: float | None) -> str:
@@ -121,6 +132,16 @@ def format_celsius(temperature_c: float | None) -> str:
 def plural(count: int, one: str, many: str | None = None) -> str:
     """`1 step`, `1,200 steps`; `many` where adding an s is wrong."""
     return f"{format_count(count)} {one if count == 1 else many or one + 's'}"
+
+
+def printable(text: str) -> str:
+    """The text on one line, without what a terminal would obey: recordings come from anywhere."""
+    if text.isprintable():
+        return text
+    return "".join(
+        character if character.isprintable() else " " if character.isspace() else "�"
+        for character in text
+    )
 
 
 @lru_cache(maxsize=4096)

@@ -132,3 +132,14 @@ def test_no_ellipsis_is_wider_than_asked(text: str, cells: int, cut) -> None:  #
 @given(st.text(), st.integers(1, 30), st.booleans())
 def test_padding_is_exact(text: str, cells: int, right: bool) -> None:
     assert f.cell_width(f.pad(text, cells, right=right)) == cells
+
+
+def test_what_a_terminal_would_obey_is_not_printed() -> None:
+    assert f.printable("\x1b]0;title\x07 a\nb") == "�]0;title� a b"
+    assert f.printable("数据 ok") == "数据 ok"
+
+
+def test_a_moment_outside_the_calendar_is_unknown() -> None:
+    assert f.format_moment(1 << 62) != ""
+    assert f.format_moment(-(1 << 100)) == "–"
+    assert f.format_moment(None) == "–"

@@ -14,6 +14,7 @@ IDLE_SHARE = 0.25
 LOW_UTILIZATION = 0.50
 MEMORY_SHARE = 0.93
 THROTTLED_SHARE = 0.05
+POWER_CAP = "power cap"
 NO_THROTTLE = frozenset({"idle", "application clocks", "display clocks", "sync boost"})
 """Reasons that the user set, or that are none."""
 ENOUGH_NS = 20_000_000_000
@@ -64,74 +65,95 @@ def gpu_idle(facts: Facts) -> Iterator[Finding]:
 
 
 def gpu_underused(facts: Facts) -> Iterator[Finding]:
-    """The device's own utilisation is low while steps run."""
+    """The devices' own utilisation is low while steps run."""
     if facts.steps.total_ns < ENOUGH_NS:
         return
-    for device, mean in _means(facts):
-        load = mean.utilization_ratio
-        if load is None or load >= LOW_UTILIZATION:
-            continue
-        input_ns, step_ns = facts.steps.phases_ns.get("input"), facts.steps.mean_ns
-        waits = input_ns is not None and step_ns and input_ns / step_ns > INPUT_SHARE
-        yield Finding(
-            code="gpu_underused",
-            severity="warning",
-            why=f"GPU {device.index} ({device.name}) ran kernels in {format_ratio(load)} of the "
-            "time since the first step.",
-            evidence={"device": device.index, "utilization_ratio": load},
-            next="the wait for input comes first: see input_bound"
-            if waits
-            else "larger batches, more work in flight (non_blocking copies, prefetch), fewer "
-            "synchronizing calls; a deep window (c) shows what the host does meanwhile",
-            cost_ratio=1 - load,
-        )
+    low = [
+        (device, mean.utilization_ratio)
+        for device, mean in _means(facts)
+        if mean.utilization_ratio is not None and mean.utilization_ratio < LOW_UTILIZATION
+    ]
+    if not low:
+        return
+    device, load = min(low, key=lambda one: one[1])
+    input_ns, step_ns = facts.steps.phases_ns.get("input"), facts.steps.mean_ns
+    waits = input_ns / step_ns if input_ns and step_ns else 0.0
+    next = (
+        "larger batches, more work in flight (non_blocking copies, prefetch), fewer synchronizing "
+        "calls; a deep window (c) shows what the host does meanwhile"
+    )
+    cost = 1 - load
+    if waits > INPUT_SHARE:  # then this is the consequence, and is shown after its cause
+        next, cost = "the wait for input comes first: see input_bound", min(cost, waits) * 0.99
+    yield Finding(
+        code="gpu_underused",
+        severity="warning",
+        why=f"{_named(device, len(low))} ran kernels in only {format_ratio(load)} of the time "
+        "since the first step.",
+        evidence={"device": device.index, "devices": len(low), "utilization_ratio": load},
+        next=next,
+        cost_ratio=cost,
+    )
 
 
 def throttling(facts: Facts) -> Iterator[Finding]:
-    """The device held its clocks down for a reason that is not the user's."""
+    """Devices held their clocks down for a reason that is not the user's; once a reason."""
+    found: dict[str, list[tuple[float, Device]]] = {}
     for device in facts.used_devices:
-        reasons = facts.throttled.get(device.id, {})
-        for reason, (had, told) in sorted(reasons.items()):
-            share = had / told if told else 0
-            if reason in NO_THROTTLE or share <= THROTTLED_SHARE:
-                continue
-            mean = facts.device_means.get(device.id)
-            heat = mean.temperature_c if mean else None
-            yield Finding(
-                code="throttling",
-                severity="info" if reason == "power cap" else "warning",
-                why=f"GPU {device.index} held its clocks down in {format_ratio(share)} of "
-                f"{plural(told, 'reading')}: {reason}"
-                + (f", at up to {heat:.0f} °C." if heat is not None else "."),
-                evidence={
-                    "device": device.index,
-                    "reason": reason,
-                    "readings_ratio": share,
-                    "temperature_c": heat,
-                    "power_w": mean.power_w if mean else None,
-                    "power_limit_w": mean.power_limit_w if mean else None,
-                },
-                next="power cap: the GPU works at its limit, which is usual at full load"
-                if reason == "power cap"
-                else "check cooling, fans and the power supply (nvidia-smi -q -d PERFORMANCE)",
-            )
+        for reason, (had, told) in facts.throttled.get(device.id, {}).items():
+            share = had / told if told else 0.0
+            if reason not in NO_THROTTLE and share > THROTTLED_SHARE:
+                found.setdefault(reason, []).append((share, device))
+    for reason, devices in sorted(found.items()):
+        share, device = max(devices, key=lambda one: one[0])
+        mean = facts.device_means.get(device.id)
+        heat = mean.temperature_c if mean else None
+        yield Finding(
+            code="throttling",
+            severity="info" if reason == POWER_CAP else "warning",
+            why=f"{_named(device, len(devices))} held its clocks down in {format_ratio(share)} of "
+            f"the readings: {reason}" + (f", at up to {heat:.0f} °C." if heat is not None else "."),
+            evidence={
+                "device": device.index,
+                "devices": len(devices),
+                "reason": reason,
+                "readings_ratio": share,
+                "temperature_c": heat,
+                "power_w": mean.power_w if mean else None,
+                "power_limit_w": mean.power_limit_w if mean else None,
+            },
+            next="the GPU works at its power limit, which is usual at full load"
+            if reason == POWER_CAP
+            else "check cooling, fans and the power supply (nvidia-smi -q -d PERFORMANCE)",
+        )
 
 
 def memory_near_limit(facts: Facts) -> Iterator[Finding]:
-    """The device's memory is almost full, whoever fills it."""
-    for device, sample in _means(facts):
-        used, total = sample.memory_used_bytes, device.memory_total_bytes
-        if used is None or not total or used / total < MEMORY_SHARE:
-            continue
-        yield Finding(
-            code="memory_near_limit",
-            severity="warning",
-            why=f"GPU {device.index} had {format_bytes(used)} of {format_bytes(total)} in use "
-            f"({format_ratio(used / total)}).",
-            evidence={"device": device.index, "used_bytes": used, "total_bytes": total},
-            next="smaller batches, activation checkpointing, mixed precision; or find the peak "
-            "with a deep window (c)",
-        )
+    """Devices' memory is almost full, whoever fills it."""
+    full = [
+        (used / total, used, total, device)
+        for device, sample in _means(facts)
+        if (used := sample.memory_used_bytes) is not None
+        and (total := device.memory_total_bytes)
+        and used / total >= MEMORY_SHARE
+    ]
+    if not full:
+        return
+    share, used, total, device = max(full, key=lambda one: one[0])
+    yield Finding(
+        code="memory_near_limit",
+        severity="warning",
+        why=f"{_named(device, len(full))} had {format_bytes(used)} of {format_bytes(total)} in use "
+        f"({format_ratio(share)}).",
+        evidence={
+            "device": device.index,
+            "devices": len(full),
+            "used_bytes": used,
+            "total_bytes": total,
+        },
+        next="smaller batches, activation checkpointing, mixed precision; or find the peak "
+        "with a deep window (c)",
+    )
 
 
 def allocator(facts: Facts) -> Iterator[Finding]:
@@ -161,6 +183,12 @@ def allocator(facts: Facts) -> Iterator[Finding]:
             next="smaller batches, or PYTORCH_ALLOC_CONF=expandable_segments:True against "
             "fragmentation",
         )
+
+
+def _named(device: Device, count: int) -> str:
+    """The device that shows it most, and how many others do."""
+    others = f" (and {plural(count - 1, 'other')})" if count > 1 else ""
+    return f"GPU {device.index}{others}"
 
 
 def _means(facts: Facts) -> Iterator[tuple[Device, DeviceSample]]:

@@ -1,0 +1,253 @@
+"""A Summary in words: at most 80 columns, aligned, no colour.
+
+A part of which nothing is known is left out.
+"""
+
+from __future__ import annotations
+
+import shlex
+import textwrap
+from collections.abc import Iterator
+
+from fwtop.analysis.summary_model import OperatorSummary, Summary
+from fwtop.formatting import (
+    cell_width,
+    ellipsis,
+    ellipsis_middle,
+    ellipsis_start,
+    format_bytes,
+    format_count,
+    format_duration,
+    format_moment,
+    format_rate,
+    format_ratio,
+    format_short_count,
+    format_watts,
+    pad,
+    plural,
+    printable,
+)
+
+INDENT = 11
+BAR = 24
+TOP_OPERATORS = 8
+TOP_KERNELS = 4
+MARKS = {"error": "!!", "warning": "! ", "info": "- "}
+
+
+def render(summary: Summary, path: str, columns: int = 80) -> list[str]:
+    """The lines of a summary."""
+    lines: list[str] = []
+    for part in (_run, _steps, _operators, _kernels, _compile, _devices, _host, _overhead):
+        found = [ellipsis(line, columns).rstrip() for line in part(summary, columns)]
+        if found:
+            lines += [*found, ""]
+    lines += [*_findings(summary, columns), ""]
+    lines.append(_labelled("recording", ellipsis_start(printable(path), columns - INDENT)))
+    return lines
+
+
+def _run(summary: Summary, columns: int) -> Iterator[str]:
+    run = summary.run
+    command = printable(shlex.join(run.command))
+    yield _labelled("run", ellipsis(command, columns - INDENT))
+    frameworks = ", ".join(f"{printable(one.name)} {printable(one.version)}"
+                           for one in run.frameworks)  # fmt: skip
+    where = f"on {printable(run.host)}" + (f", {frameworks}" if frameworks else "")
+    if run.world_size is not None:
+        where += f", world size {run.world_size}"
+    yield _labelled("", where)
+    ended = "" if run.exit_status is None else f", exit status {run.exit_status}"
+    yield _labelled(
+        "",
+        f"{printable(run.id)}, {format_moment(run.started_unix_ns)}, "
+        f"{format_duration(run.duration_ns)}{ended}",
+    )
+
+
+def _steps(summary: Summary, columns: int) -> Iterator[str]:
+    steps = summary.steps
+    if not steps.count:
+        yield _labelled("steps", "none was seen")
+        return
+    per_s = 1e9 / steps.mean_ns if steps.mean_ns else None
+    yield _labelled(
+        "steps",
+        f"{format_count(steps.count)}, mean {format_duration(steps.mean_ns)} "
+        f"({format_rate(per_s, 'steps')}), median {format_duration(steps.median_ns)}, "
+        f"p95 {format_duration(steps.p95_ns)}",
+    )
+    whole = sum(steps.phases.values())
+    for phase, mean_ns in steps.phases.items():
+        share = mean_ns / whole if whole else 0.0
+        yield _labelled(
+            "",
+            f"{pad(phase, 10)}{pad(format_duration(mean_ns), 8, right=True)}"
+            f"{pad(format_ratio(share), 9, right=True)}  {_bar(share)}",
+        )
+    if steps.count > 1:
+        yield _labelled("", "(means without the first, traced and compiled steps, if others exist)")
+    several = [one for one in summary.processes if one.steps]
+    if len(several) > 1:
+        ranks = ", ".join(
+            f"{'rank ' + str(one.rank) if one.rank is not None else 'pid ' + str(one.pid)}: "
+            f"{format_count(one.steps)}"
+            for one in several
+        )
+        yield _labelled("", f"by process: {ranks}")
+
+
+def _operators(summary: Summary, columns: int) -> Iterator[str]:
+    rows = summary.operators.rows
+    if not rows:
+        return
+    yield _labelled(
+        "operators",
+        f"self time a step, over {plural(summary.operators.steps_traced, 'traced step')} in "
+        f"{plural(summary.operators.windows, 'window')}",
+    )
+    for device in ("gpu", "cpu"):
+        there = [row for row in rows if row.device == device]
+        whole = sum(row.self_ns for row in there)
+        for row in there[: TOP_OPERATORS if device == rows[0].device else TOP_KERNELS]:
+            yield _labelled("", _operator(row, whole, columns - INDENT))
+
+
+def _operator(row: OperatorSummary, whole_ns: float, cells: int) -> str:
+    share = row.self_ns / whole_ns if whole_ns else 0.0
+    figures = (
+        f"{pad(row.device, 4)}{pad(format_duration(row.self_ns), 8, right=True)}"
+        f"{pad(format_ratio(share), 8, right=True)}"
+        f"{pad(format_short_count(row.calls), 7, right=True)}× {pad(printable(row.phase), 9)} "
+    )
+    name = ellipsis_middle(printable(row.name), max(8, cells - cell_width(figures)))
+    return figures + name
+
+
+def _kernels(summary: Summary, columns: int) -> Iterator[str]:
+    kernels = summary.kernels
+    if kernels.busy_ratio is None:
+        return
+    overlap = (
+        f"; communication {format_ratio(kernels.overlap_ratio)} overlapped"
+        if kernels.overlap_ratio is not None
+        else ""
+    )
+    yield _labelled(
+        "kernels", f"GPU busy {format_ratio(kernels.busy_ratio)} of the traced steps{overlap}"
+    )
+    yield _labelled(
+        "",
+        f"waits a step: {format_duration(kernels.host_wait_ns)} for the host, "
+        f"{format_duration(kernels.kernel_wait_ns)} between kernels",
+    )
+    whole = sum(row.total_ns for row in kernels.rows)
+    for row in kernels.rows[:TOP_KERNELS]:
+        share = row.total_ns / whole if whole else 0.0
+        figures = (
+            f"{pad(format_duration(row.total_ns), 12, right=True)}"
+            f"{pad(format_ratio(share), 8, right=True)}"
+            f"{pad(format_short_count(row.calls), 7, right=True)}× "
+        )
+        name = ellipsis_middle(printable(row.name), max(8, columns - INDENT - cell_width(figures)))
+        yield _labelled("", figures + name)
+
+
+def _compile(summary: Summary, columns: int) -> Iterator[str]:
+    compile = summary.compile
+    cache = compile.cache
+    if not (compile.count or compile.graph_breaks or compile.recompiles or compile.retraces):
+        return
+    yield _labelled(
+        "compile",
+        f"{plural(compile.count, 'compile')}, {format_duration(compile.total_ns)}; "
+        f"{plural(compile.graph_breaks, 'graph break')}, "
+        f"{plural(compile.recompiles, 'recompile')}, {plural(compile.retraces, 'retrace')}",
+    )
+    if cache.hits or cache.misses or cache.bypasses:
+        yield _labelled(
+            "",
+            f"cache: {plural(cache.hits, 'hit')}, {plural(cache.misses, 'miss', 'misses')}, "
+            f"{plural(cache.bypasses, 'bypass', 'bypasses')}",
+        )
+
+
+def _devices(summary: Summary, columns: int) -> Iterator[str]:
+    label = "devices"
+    for device in summary.devices:
+        memory = (
+            f"{format_bytes(device.memory_used_bytes)} of {format_bytes(device.memory_total_bytes)}"
+        )
+        figures = (
+            f" {pad(format_ratio(device.utilization_ratio), 7, right=True)} used  {memory}"
+            f"  {format_watts(device.power_w)}"
+        )
+        name = f"{device.index} {printable(device.name)}"
+        yield _labelled(label, pad(name, max(10, columns - INDENT - cell_width(figures))) + figures)
+        label = ""
+    peaks = summary.memory
+    if peaks.allocated_peak_bytes is not None or peaks.reserved_peak_bytes is not None:
+        yield _labelled(
+            "memory",
+            f"allocated at most {format_bytes(peaks.allocated_peak_bytes)}, reserved "
+            f"{format_bytes(peaks.reserved_peak_bytes)}",
+        )
+
+
+def _host(summary: Summary, columns: int) -> Iterator[str]:
+    host = summary.host
+    if host.cpu_ratio is None and host.memory_used_bytes is None:
+        return
+    yield _labelled(
+        "host",
+        f"CPU {format_ratio(host.cpu_ratio)} of all cores, memory "
+        f"{format_bytes(host.memory_used_bytes)}, of it the run {format_bytes(host.rss_bytes)}",
+    )
+
+
+def _overhead(summary: Summary, columns: int) -> Iterator[str]:
+    overhead, losses = summary.overhead, summary.losses
+    if overhead.budget_ratio is not None:
+        yield _labelled(
+            "overhead",
+            f"{format_ratio(overhead.measured_ratio)} measured, of a budget of "
+            f"{format_ratio(overhead.budget_ratio)}; {plural(overhead.windows, 'window')}",
+        )
+    if losses.messages_dropped or losses.windows_failed or losses.probe_failures:
+        yield _labelled(
+            "losses",
+            f"{plural(losses.messages_dropped, 'message')} dropped, "
+            f"{plural(losses.windows_failed, 'window')} failed, "
+            f"{plural(len(losses.probe_failures), 'hook')} switched off",
+        )
+
+
+def _findings(summary: Summary, columns: int) -> Iterator[str]:
+    if not summary.findings:
+        yield _labelled("findings", "nothing that the figures bear out")
+        return
+    label = "findings"
+    width = columns - INDENT - 2
+    for finding in summary.findings:
+        for number, line in enumerate(_wrapped(printable(finding.why), width)):
+            yield _labelled(
+                label, (MARKS.get(finding.severity, "- ") if not number else "  ") + line
+            )
+            label = ""
+        for number, line in enumerate(_wrapped(printable(finding.next), width - 2)):
+            yield _labelled("", ("  → " if not number else "    ") + line)
+
+
+def _wrapped(text: str, cells: int) -> list[str]:
+    return textwrap.wrap(text, cells, break_on_hyphens=False) or [""]
+
+
+def _labelled(label: str, text: str) -> str:
+    return pad(label, INDENT) + text
+
+
+def _bar(ratio: float) -> str:
+    """A bar of eighths of a cell."""
+    eighths = round(max(0.0, min(1.0, ratio)) * BAR * 8)
+    part = "" if eighths % 8 == 0 else chr(0x2590 - eighths % 8)
+    return "█" * (eighths // 8) + part
