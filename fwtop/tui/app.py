@@ -1,0 +1,423 @@
+"""The viewer: one application on one recording, live or finished.
+
+`view` is what the command line calls. The application holds what is wanted (the time cursor, pause,
+zoom), hands each picture to the screen that is shown, and asks the recorder through fwtop.control;
+drawing is the panels' business, reading the watcher's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, ClassVar
+
+from textual import on, work
+from textual.app import App, SystemCommand
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+
+from fwtop import control
+from fwtop.formatting import format_ratio
+from fwtop.run_folder import RunFolder
+from fwtop.tui import timeline
+from fwtop.tui.front_buffer import FrontBuffer
+from fwtop.tui.keys import COMMANDS, KEYS
+from fwtop.tui.messages import Answered, Unreadable, Updated
+from fwtop.tui.screens.dialogs import Choice, Help, Option, Prompt
+from fwtop.tui.screens.full import FULL_SCREENS
+from fwtop.tui.screens.overview import Overview
+from fwtop.tui.screens.panel_screen import PanelScreen
+from fwtop.tui.snapshot import SUBJECTS, Snapshot, Wanted
+from fwtop.tui.watcher import Watcher
+from fwtop.tui.widgets.log import Log
+from fwtop.tui.widgets.panel import Panel
+from fwtop.tui.widgets.steps import SlowestSteps
+from fwtop.tui.widgets.table import Table
+
+NOTICE_S = 6.0
+INTERVALS_S = (0.25, 0.5, 1.0, 2.0, 5.0, 10.0)
+SIGINT, SIGTERM, SIGKILL = 2, 15, 9
+
+
+def view(path: Path, folder: RunFolder | None) -> int | None:
+    """Show a recording until the user leaves; live if `folder` is the run's.
+
+    Returns the script's exit status (128 + n for signal n) if the run has ended, None if the user
+    detached from a run that goes on.
+    """
+    app = FwtopApp(path, folder)
+    app.run()
+    if app.return_code:
+        raise RuntimeError("the viewer failed; the run goes on")
+    return app.script_status()
+
+
+class FwtopApp(App[None]):
+    """Screens, keys, and the moment that everything shows."""
+
+    TITLE = "fwtop"
+    CSS_PATH = "app.tcss"
+    ENABLE_COMMAND_PALETTE = True
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(key, action, does, show=False) for key, _, action, does in KEYS if key
+    ]
+
+    def __init__(
+        self,
+        path: Path,
+        folder: RunFolder | None = None,
+        clock: Callable[[], int] = time.monotonic_ns,
+        **options: Any,
+    ) -> None:
+        super().__init__(ansi_color=True, **options)
+        self.theme = "ansi-dark"
+        self.animation_level = "none"
+        self.snapshot: Snapshot | None = None
+        self._path = path
+        self._folder = folder
+        self._buffer = FrontBuffer()
+        self._wanted = Wanted(span_ns=2 * timeline.MINUTE_NS if folder is not None else 0)
+        self._watcher = Watcher(path, folder, self.post_message, clock)
+        self._notice = ""
+        self._was_live = folder is not None
+
+    # Life
+
+    def on_mount(self) -> None:
+        """Begin to watch."""
+        self.push_screen(Overview())
+        self.app_suspend_signal.subscribe(self, lambda _: self._buffer.clear())
+        self.app_resume_signal.subscribe(self, lambda _: self._buffer.clear())
+        self._watch()
+        if not self.is_headless:
+            loop = asyncio.get_running_loop()
+            for number in (signal.SIGTERM, signal.SIGHUP):
+                loop.add_signal_handler(number, self.exit)
+
+    @work(thread=True, exit_on_error=True)
+    def _watch(self) -> None:
+        self._watcher.run()
+
+    def on_unmount(self) -> None:
+        """Let the thread end."""
+        self._watcher.stop()
+
+    def script_status(self) -> int | None:
+        """The script's exit status as a shell tells it, or None if it is not known to have ended."""
+        run = self.snapshot.run if self.snapshot is not None else None
+        if run is None or run.state not in ("finished", "finishing"):
+            return None
+        if run.exit_signal is not None:
+            return 128 + run.exit_signal
+        return run.exit_status
+
+    def _display(self, screen: Screen[Any], renderable: Any) -> None:
+        """Write only the cells that changed (see front_buffer)."""
+        if hasattr(renderable, "render_segments"):
+            renderable = _diffed(renderable, self._buffer)
+        super()._display(screen, renderable)
+
+    def on_resize(self) -> None:
+        """The terminal may have moved or cleared anything."""
+        self._buffer.clear()
+
+    def push_screen(self, *args: Any, **options: Any) -> Any:
+        """Another screen: everything is written anew."""
+        self._buffer.clear()
+        return super().push_screen(*args, **options)
+
+    def pop_screen(self) -> Any:
+        """The screen below: everything is written anew."""
+        self._buffer.clear()
+        return super().pop_screen()
+
+    # Pictures
+
+    @property
+    def panel_screen(self) -> PanelScreen | None:
+        """The uppermost screen of panels, perhaps under a dialog."""
+        for screen in reversed(self.screen_stack):
+            if isinstance(screen, PanelScreen):
+                return screen
+        return None
+
+    def on_updated(self, message: Updated) -> None:
+        """Show the picture on the screen that is seen."""
+        ended = self._was_live and not message.snapshot.live
+        self.snapshot = message.snapshot
+        screen = self.panel_screen
+        if screen is not None:
+            screen.snapshot = message.snapshot
+        if message.snapshot.recorder_gone:
+            self.say("recorder gone; training goes on. `fwtop attach` starts a new one", False)
+        if ended:
+            self._was_live = False
+            self._ended(message.snapshot)
+
+    def _ended(self, snapshot: Snapshot) -> None:
+        if screen := self.panel_screen:
+            screen.show_keys(self._notice)
+        self.say("the run has ended: q leaves, ←→ look back", False)
+        self.want(lambda wanted: timeline.zoomed(wanted, snapshot.moment, 0))
+
+    def on_unreadable(self, message: Unreadable) -> None:
+        """Say it; the watcher tries again."""
+        self.say(f"{message.text}; {message.next}" if message.next else message.text)
+
+    def want(self, change: Callable[[Wanted], Wanted]) -> None:
+        """Something else is to be shown."""
+        self._wanted = change(self._wanted)
+        self._watcher.want(self._wanted)
+
+    def show_screen(self, screen: PanelScreen) -> None:
+        """A screen of panels, with the picture at hand."""
+        self.push_screen(screen)
+        if self.snapshot is not None:
+            screen.set_reactive(PanelScreen.snapshot, None)
+            screen.call_after_refresh(setattr, screen, "snapshot", self.snapshot)
+
+    def say(self, text: str, passing: bool = True) -> None:
+        """A notice in the footer, for a few seconds unless it stays."""
+        if text == self._notice:
+            return
+        self._notice = text
+        if screen := self.panel_screen:
+            screen.show_keys(text)
+        if text and passing:
+            self.set_timer(NOTICE_S, lambda: self.say("") if self._notice == text else None)
+
+    # Where on the time axis, and which screen
+
+    def action_cursor(self, bins: int) -> None:
+        """Move the time cursor."""
+        self._at(lambda wanted, moment: timeline.moved(wanted, moment, bins))
+
+    def action_start(self) -> None:
+        """The cursor at the run's start."""
+        self._at(lambda wanted, moment: timeline.at(wanted, moment, 0))
+
+    def action_live(self) -> None:
+        """No cursor, no pause."""
+        self._at(lambda wanted, moment: timeline.live(
+            wanted if wanted.paused_ns is None else timeline.paused(wanted, moment)
+        ))  # fmt: skip
+
+    def action_pause(self) -> None:
+        """Freeze what is shown; recording goes on."""
+        self._at(timeline.paused)
+
+    def action_zoom(self, by: int) -> None:
+        """More or less time in the plots."""
+        self._at(lambda wanted, moment: timeline.zoomed(wanted, moment, by))
+
+    def _at(self, change: Callable[[Wanted, Any], Wanted]) -> None:
+        if self.snapshot is not None:
+            moment = self.snapshot.moment
+            self.want(lambda wanted: change(wanted, moment))
+
+    def action_refresh_rate(self, by: int) -> None:
+        """More or less often."""
+        index = INTERVALS_S.index(self._watcher.interval_s) - by
+        self._watcher.interval_s = INTERVALS_S[max(0, min(len(INTERVALS_S) - 1, index))]
+        self.say(f"refresh every {self._watcher.interval_s:g} s")
+
+    def action_open(self, number: int) -> None:
+        """The full screen of a subject."""
+        subject = SUBJECTS[number - 1]
+        screen = self.panel_screen
+        if screen is not None and subject == screen.SUBJECT:
+            return
+        if screen is not None and screen.SUBJECT is not None:
+            self.pop_screen()
+        self.show_screen(FULL_SCREENS[subject]())
+
+    def on_panel_opened(self, message: Panel.Opened) -> None:
+        """Enter on a panel."""
+        if message.panel.SUBJECT in FULL_SCREENS:
+            self.action_open(SUBJECTS.index(message.panel.SUBJECT) + 1)
+
+    def action_back(self) -> None:
+        """From a full screen to the overview; from the cursor to now."""
+        if len(self.screen_stack) > 2:
+            self.pop_screen()
+            if (screen := self.panel_screen) and self.snapshot is not None:
+                screen.snapshot = self.snapshot
+        elif self._wanted.until_ns is not None:
+            self.action_live()
+
+    def action_repaint(self) -> None:
+        """Write the whole screen anew."""
+        self._buffer.clear()
+        self.screen.refresh(layout=True)
+
+    # Dialogs
+
+    @on(Table.FilterAsked)
+    def _filter(self, message: Table.FilterAsked) -> None:
+        table = message.table
+        before = table.needle
+        self.push_screen(
+            Prompt(f"filter {table.TITLE.lower()}:", before, table.filter_by),
+            lambda text: table.filter_by(before) if text is None else None,
+        )
+
+    @on(Log.SearchAsked)
+    def _search(self, message: Log.SearchAsked) -> None:
+        panel = message.log_panel
+        self.push_screen(
+            Prompt("search the log:", panel.needle),
+            lambda text: panel.search(text) if text is not None else None,
+        )
+
+    @on(SlowestSteps.Visited)
+    def _visit(self, message: SlowestSteps.Visited) -> None:
+        at_ns = message.step.start_ns + message.step.duration_ns // 2
+        self._at(lambda wanted, moment: timeline.at(wanted, moment, at_ns))
+
+    def action_help(self) -> None:
+        """The focused panel's figures, and all keys."""
+        screen = self.panel_screen
+        focused = screen.focused if screen is not None else None
+        title, about = "fwtop", ""
+        if isinstance(focused, Panel):
+            title, about = focused.TITLE, focused.ABOUT
+        keys = [(written, does) for _, written, _, does in KEYS if written]
+        self.push_screen(Help(title, about, keys))
+
+    def action_leave(self) -> None:
+        """Ask what to do with a run that is alive; else leave."""
+        if self.snapshot is None or not self.snapshot.live or self._folder is None:
+            self.exit()
+            return
+        self.push_screen(
+            Choice(
+                "The run goes on",
+                "What is to become of it?",
+                (
+                    Option("d", "detach", "training goes on; `fwtop attach` comes back"),
+                    Option("s", "stop", "send Ctrl-C (SIGINT) to the script, stay and watch"),
+                    Option("c", "cancel", "stay here"),
+                ),
+            ),
+            self._left,
+        )
+
+    def _left(self, answer: str | None) -> None:
+        if answer == "d":
+            self.exit()
+        elif answer in ("s", "i"):
+            self._send(SIGINT, "Ctrl-C")
+        elif answer == "t":
+            self._send(SIGTERM, "SIGTERM")
+
+    def action_interrupt(self) -> None:
+        """Ctrl-C: ask once, send on the second."""
+        if self.snapshot is None or not self.snapshot.live or self._folder is None:
+            self.exit()
+            return
+        self.push_screen(
+            Choice(
+                "Stop the script?",
+                "Ctrl-C again sends it Ctrl-C (SIGINT), as its own terminal would.",
+                (
+                    Option("i", "interrupt", "SIGINT, as Ctrl-C does (Ctrl-C again)"),
+                    Option("t", "terminate", "SIGTERM, for a script that ignores Ctrl-C"),
+                    Option("d", "detach", "leave the viewer, training goes on"),
+                    Option("c", "cancel", "stay here"),
+                ),
+                again="i",
+            ),
+            self._left,
+        )
+
+    def action_detach(self) -> None:
+        """Leave; the run goes on."""
+        self.exit()
+
+    # What is asked of the recorder
+
+    def _send(self, number: int, name: str) -> None:
+        self._request(control.SendSignal(number), f"{name} sent; waiting for the script to end")
+
+    def action_capture(self) -> None:
+        """One step in depth, now."""
+        self._request(control.CaptureWindow(), "deep window asked for: it opens at the next step")
+
+    def action_overhead(self) -> None:
+        """Another budget for trace windows."""
+
+        def answered(text: str | None) -> None:
+            if text is None or not text.strip():
+                return
+            ratio = ratio_of(text)
+            if ratio is None:
+                self.say(f"“{text}” is no share: type 1%, 0.5% or 0")
+                return
+            self._request(
+                control.SetOverhead(ratio), f"overhead budget is {format_ratio(ratio)} now"
+            )
+
+        self.push_screen(Prompt("overhead budget (1%, 0.5%, 0 for none):"), answered)
+
+    def action_mark(self) -> None:
+        """A note on the time axis."""
+        self.push_screen(
+            Prompt("mark this moment as:"),
+            lambda text: (
+                self._request(control.PlaceMark(text), f"marked “{text}”") if text else None
+            ),
+        )
+
+    def _request(self, request: control.Request, done: str) -> None:
+        if self._folder is None or self.snapshot is None or not self.snapshot.live:
+            self.say("the run is not live: there is no recorder to ask")
+            return
+        self._ask(self._folder.control_socket, request, done)
+
+    @work(thread=True)
+    def _ask(self, socket: Path, request: control.Request, done: str) -> None:
+        try:
+            control.ask(socket, request)
+            self.post_message(Answered(done))
+        except control.ControlError as error:
+            self.post_message(Answered(str(error), failed=True))
+
+    def on_answered(self, message: Answered) -> None:
+        """Say what became of it."""
+        self.say(message.text)
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        """Every action, for the command palette."""
+        for title, does, action in COMMANDS:
+            yield SystemCommand(title, does, lambda action=action: self.run_worker(
+                self.run_action(action)
+            ))  # fmt: skip
+
+
+def ratio_of(text: str) -> float | None:
+    """`1%`, `1 %`, `0.5%` or `0.01` as a ratio in 0..1; None for anything else."""
+    text = text.strip()
+    try:
+        ratio = float(text.rstrip("% ")) / 100 if text.endswith("%") else float(text)
+    except ValueError:
+        return None
+    return ratio if 0 <= ratio <= 1 else None
+
+
+def _diffed(update: Any, buffer: FrontBuffer) -> Any:
+    """The update with its rendering replaced by the buffer's; kinds unknown pass as they are."""
+    try:
+        from textual._compositor import CompositorUpdate
+    except ImportError:
+        return update
+    if not isinstance(update, CompositorUpdate):
+        return update
+
+    class Diffed(CompositorUpdate):
+        def render_segments(self, console: Any) -> str:
+            return buffer.render(update, console)
+
+    return Diffed()

@@ -1,0 +1,88 @@
+"""Roles and how they look: the one place that names colours.
+
+The ground is the terminal's own, dark or light, so every colour here must read on both: each has a
+contrast of at least 3:1 against black and against white (a test holds them to it). Colour never
+carries meaning alone: phases have letters, states have words and signs, selection has a marker.
+Textual drops the colours, not the attributes, under NO_COLOR.
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+
+from rich.style import Style
+
+BLUE = 33
+TEAL = 31
+GREEN = 29
+ORANGE = 166
+RED = 160
+PURPLE = 133
+GREY = 244
+OLIVE = 100
+BROWN = 137
+SLATE = 67
+
+COLOURS = (BLUE, TEAL, GREEN, ORANGE, RED, PURPLE, GREY, OLIVE, BROWN, SLATE)
+
+
+def _style(colour: int | None = None, **attributes: bool) -> Style:
+    return Style(color=None if colour is None else f"color({colour})", **attributes)
+
+
+PHASE_COLOURS = {
+    "input": ORANGE,
+    "h2d": OLIVE,
+    "forward": BLUE,
+    "backward": PURPLE,
+    "optimizer": GREEN,
+    "other": GREY,
+}
+PHASE_LETTERS = {
+    "input": "I",
+    "h2d": "H",
+    "forward": "F",
+    "backward": "B",
+    "optimizer": "O",
+    "other": "·",
+}
+
+ROLES = MappingProxyType(
+    {
+        "text": _style(),
+        "strong": _style(bold=True),
+        "dim": _style(GREY),
+        "frame": _style(GREY),
+        "frame focus": _style(BLUE, bold=True),
+        "title": _style(bold=True),
+        "key": _style(BLUE, bold=True),
+        "head": _style(GREY, underline=True),
+        "head sorted": _style(bold=True, underline=True),
+        "select": _style(reverse=True),
+        "cursor": _style(ORANGE, bold=True),
+        "mark": _style(TEAL),
+        "good": _style(GREEN),
+        "warn": _style(ORANGE),
+        "bad": _style(RED),
+        "strong good": _style(GREEN, bold=True),
+        "strong warn": _style(ORANGE, bold=True),
+        "strong bad": _style(RED, bold=True),
+        "plot": _style(BLUE),
+        "plot 2": _style(TEAL),
+        "plot 3": _style(PURPLE),
+        "bar": _style(BLUE),
+        "track": _style(GREY),
+        "code": _style(TEAL),
+        "match": _style(ORANGE, reverse=True),
+        **{f"phase {name}": _style(colour) for name, colour in PHASE_COLOURS.items()},
+        **{
+            f"block {name}": _style(colour, reverse=True, bold=True)
+            for name, colour in PHASE_COLOURS.items()
+        },
+    }
+)
+
+
+def style(role: str) -> Style:
+    """The style of a role. Raises KeyError for a role that nobody defined."""
+    return ROLES[role]

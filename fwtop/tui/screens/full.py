@@ -1,0 +1,263 @@
+"""The full screen of each subject: the same panels with more columns, and panels for detail."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from textual import on
+from textual.binding import Binding, BindingType
+
+from fwtop.tui import places
+from fwtop.tui.places import Box, Part, Split
+from fwtop.tui.screens.panel_screen import LAST_HINTS, PanelScreen
+from fwtop.tui.snapshot import Snapshot, Wanted
+from fwtop.tui.widgets.compiles import CompileEvents, CompileTree
+from fwtop.tui.widgets.findings import Findings
+from fwtop.tui.widgets.gpus import GpuHistory, GpuProcesses, Gpus
+from fwtop.tui.widgets.host import Host, HostHistory, HostProcesses
+from fwtop.tui.widgets.key_line import Hint
+from fwtop.tui.widgets.log import Log
+from fwtop.tui.widgets.operators import Kernels, OperatorDetails, Operators
+from fwtop.tui.widgets.panel import Panel
+from fwtop.tui.widgets.steps import Distribution, PhasesOverTime, SlowestSteps, Steps
+from fwtop.tui.widgets.table import Table
+
+LOG_TIMES = 14
+"""Cells that the full log's times and frame take."""
+
+
+class FullScreen(PanelScreen):
+    """One subject on a whole screen; Escape goes back."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,backspace", "app.back", "Back", show=False)
+    ]
+
+    def split(self, width: int, height: int) -> Split:
+        """How the panels share the screen."""
+        raise NotImplementedError
+
+    def places(self, width: int, height: int) -> Mapping[str, Box]:
+        """By the split."""
+        around, box = places.frame(width, height)
+        return {**around, **places.place(self.split(width, height), box)}
+
+    def hints(self) -> tuple[Hint, ...]:
+        """Back first."""
+        return (
+            ("escape", "esc", "back"),
+            ("left", "←→", "time"),
+            ("left_square_bracket", "[ ]", "zoom"),
+            ("p", "p", "pause"),
+            *LAST_HINTS,
+        )
+
+
+class StepsScreen(FullScreen):
+    """Steps over the whole run."""
+
+    SUBJECT = "steps"
+    AUTO_FOCUS = "#slowest"
+
+    def panels(self) -> list[Panel]:
+        """History, phases, distribution, the slowest."""
+        return [
+            Steps(full=True),
+            PhasesOverTime(full=True, id="phases"),
+            Distribution(full=True, id="distribution"),
+            SlowestSteps(full=True, id="slowest"),
+        ]
+
+    def split(self, width: int, height: int) -> Split:
+        """Plots above, tables below."""
+        below = Split(
+            (Part("slowest", 3, 50), Part("distribution", 2, 40, priority=1)), across=True
+        )
+        return Split(
+            (Part("steps", 5, 9), Part("phases", 4, 7, priority=2), Part(below, 4, 7, priority=1))
+        )
+
+
+class OperatorsScreen(FullScreen):
+    """Operators, and the selected one in detail; `t` shows kernels instead."""
+
+    SUBJECT = "operators"
+    AUTO_FOCUS = "#operators"
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("t", "kernels", "Kernels")]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._kernels = False
+
+    def panels(self) -> list[Panel]:
+        """Tables and detail."""
+        return [
+            Operators(full=True),
+            Kernels(full=True, id="kernels"),
+            OperatorDetails(full=True, id="details"),
+        ]
+
+    def split(self, width: int, height: int) -> Split:
+        """Detail beside the table, or below where that is too narrow."""
+        if self._kernels:
+            return Split((Part("kernels", 1, 4),))
+        across = width >= 150
+        return Split(
+            (
+                Part("operators", 5, 60 if across else 6),
+                Part("details", 3, 44 if across else 8, priority=1),
+            ),
+            across=across,
+        )
+
+    def hints(self) -> tuple[Hint, ...]:
+        """With the switch."""
+        other = "operators" if self._kernels else "kernels"
+        return (("t", "t", other), ("c", "c", "capture deep"), *super().hints())
+
+    def action_kernels(self) -> None:
+        """Kernels instead of operators, and back."""
+        self._kernels = not self._kernels
+        self.put_panels()
+        self.query_one("#kernels" if self._kernels else "#operators").focus()
+        self.show_keys()
+
+    def wanted(self, before: Wanted) -> Wanted:
+        """With the selected operator."""
+        from dataclasses import replace
+
+        item = self.query_one("#operators", Operators).chosen()
+        return replace(super().wanted(before), operator=item.name if item else None)
+
+    def watch_snapshot(self, before: Snapshot | None, after: Snapshot | None) -> None:
+        """The detail follows the selection."""
+        super().watch_snapshot(before, after)
+        self.call_after_refresh(self._follow)
+
+    @on(Table.Selected)
+    def _follow(self) -> None:
+        table = self.query_one("#operators", Operators)
+        self.query_one("#details", OperatorDetails).show(table.chosen())
+        self.ask()
+
+
+class CompileScreen(FullScreen):
+    """Compile events, and the selected one's phases."""
+
+    SUBJECT = "compile"
+    AUTO_FOCUS = "#events"
+
+    def panels(self) -> list[Panel]:
+        """Events and timeline."""
+        return [CompileEvents(full=True, id="events"), CompileTree(full=True, id="tree")]
+
+    def split(self, width: int, height: int) -> Split:
+        """Events above."""
+        return Split((Part("events", 1, 6), Part("tree", 1, 6, priority=1)))
+
+    def watch_snapshot(self, before: Snapshot | None, after: Snapshot | None) -> None:
+        """The timeline follows the selection."""
+        super().watch_snapshot(before, after)
+        self.call_after_refresh(self._follow)
+
+    @on(Table.Selected)
+    def _follow(self) -> None:
+        item = self.query_one("#events", CompileEvents).chosen()
+        self.query_one("#tree", CompileTree).show(item)
+
+
+class GpusScreen(FullScreen):
+    """GPUs with their history and who is on them."""
+
+    SUBJECT = "gpus"
+    AUTO_FOCUS = "#gpu_processes"
+
+    def panels(self) -> list[Panel]:
+        """Rows, history, processes."""
+        return [
+            Gpus(full=True),
+            GpuHistory(full=True, id="gpu_history"),
+            GpuProcesses(full=True, id="gpu_processes"),
+        ]
+
+    def split(self, width: int, height: int) -> Split:
+        """Rows above, history, processes."""
+        count = len(self.snapshot.devices) if self.snapshot is not None else 1
+        lines = count * (1 if width >= 130 else 2) + 2
+        return Split(
+            (
+                Part("gpus", 1, min(lines, max(4, height // 3)), most=max(4, lines)),
+                Part("gpu_history", 4, 6, priority=1),
+                Part("gpu_processes", 2, 4, priority=2),
+            )
+        )
+
+
+class HostScreen(FullScreen):
+    """The host with its history and the run's processes."""
+
+    SUBJECT = "host"
+    AUTO_FOCUS = "#host_processes"
+
+    def panels(self) -> list[Panel]:
+        """Figures, history, processes."""
+        return [
+            Host(full=True),
+            HostHistory(full=True, id="host_history"),
+            HostProcesses(full=True, id="host_processes"),
+        ]
+
+    def split(self, width: int, height: int) -> Split:
+        """Figures and processes at the left, plots at the right or above."""
+        if width >= 110:
+            left = Split((Part("host", 3, 9), Part("host_processes", 4, 5)))
+            return Split((Part(left, 2, 50), Part("host_history", 3, 50, priority=1)), across=True)
+        return Split(
+            (
+                Part("host", 2, 8),
+                Part("host_history", 3, 8, priority=2),
+                Part("host_processes", 2, 4, priority=1),
+            )
+        )
+
+
+class LogScreen(FullScreen):
+    """The whole log."""
+
+    SUBJECT = "log"
+    AUTO_FOCUS = "#log"
+
+    def panels(self) -> list[Panel]:
+        """The log alone."""
+        return [Log(full=True)]
+
+    def split(self, width: int, height: int) -> Split:
+        """All of it."""
+        return Split((Part("log", 1, 3),))
+
+
+class FindingsScreen(FullScreen):
+    """Findings with their evidence."""
+
+    SUBJECT = "findings"
+    AUTO_FOCUS = "#findings"
+
+    def panels(self) -> list[Panel]:
+        """Findings alone."""
+        return [Findings(full=True)]
+
+    def split(self, width: int, height: int) -> Split:
+        """All of it."""
+        return Split((Part("findings", 1, 3),))
+
+
+FULL_SCREENS: Mapping[str, type[FullScreen]] = {
+    "steps": StepsScreen,
+    "operators": OperatorsScreen,
+    "compile": CompileScreen,
+    "gpus": GpusScreen,
+    "host": HostScreen,
+    "log": LogScreen,
+    "findings": FindingsScreen,
+}

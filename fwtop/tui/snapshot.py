@@ -1,0 +1,221 @@
+"""What panels draw: one immutable picture of the recording at a moment. No SQL, no widget."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from fwtop.analysis.steps import StepFigures
+from fwtop.recording.model import (
+    CompileEvent,
+    CompileTotals,
+    Device,
+    DeviceProcess,
+    DeviceSample,
+    Framework,
+    Governor,
+    HostProcess,
+    HostSample,
+    KernelRow,
+    Mark,
+    MemorySample,
+    Notice,
+    OperatorDetail,
+    OperatorRow,
+    Process,
+    Run,
+    Step,
+    Window,
+)
+
+if TYPE_CHECKING:
+    from fwtop.tui.script_terminal import LogLine
+
+SUBJECTS = ("steps", "operators", "compile", "gpus", "host", "log", "findings")
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Where on the time axis the view stands. `now_ns` is the newest thing recorded."""
+
+    now_ns: int
+    cursor_ns: int | None = None
+    paused_ns: int | None = None
+
+    @property
+    def until_ns(self) -> int | None:
+        """What is later is not shown; None is live, or the end of a finished run."""
+        return self.cursor_ns if self.cursor_ns is not None else self.paused_ns
+
+    @property
+    def at_ns(self) -> int:
+        """The moment shown."""
+        return self.now_ns if self.until_ns is None else self.until_ns
+
+
+@dataclass(frozen=True, slots=True)
+class StepBin:
+    """The steps that began in one bin of time."""
+
+    count: int
+    mean_ns: float
+    max_ns: int
+    phases_ns: Mapping[str, float]
+    """Mean of each known phase."""
+    samples: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class TimeAxis:
+    """The stretch that plots show: `count` bins of `bin_ns` from `start_ns`."""
+
+    start_ns: int
+    bin_ns: int
+    count: int
+
+    @property
+    def end_ns(self) -> int:
+        """Where it ends."""
+        return self.start_ns + self.bin_ns * self.count
+
+    def column(self, at_ns: int) -> int | None:
+        """The bin that holds a time, if it is shown."""
+        index = (at_ns - self.start_ns) // self.bin_ns
+        return index if 0 <= index < self.count else None
+
+
+@dataclass(frozen=True, slots=True)
+class StepsView:
+    """Steps of the lowest rank that has any."""
+
+    source: str | None
+    count: int
+    at: Step | None
+    """The step at the moment shown."""
+    recent: StepFigures | None
+    whole: StepFigures | None
+    axis: TimeAxis
+    bins: Sequence[StepBin | None]
+    slowest: Sequence[Step] = ()
+    distribution: Sequence[tuple[float, int]] = ()
+    """(upper bound ns, steps)."""
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorsView:
+    """Operators over the windows shown, as sums over `steps` traced steps."""
+
+    rows: Sequence[OperatorRow]
+    kernels: Sequence[KernelRow]
+    windows: int
+    steps: int
+    window: Window | None
+    """The one window nearest to the cursor, if there is a cursor."""
+    failed: Window | None
+    trends: Mapping[str, Sequence[float]]
+    details: Sequence[OperatorDetail]
+
+
+@dataclass(frozen=True, slots=True)
+class CompileView:
+    """Compile events, oldest first, and the ones under way, outermost first."""
+
+    events: Sequence[CompileEvent]
+    under_way: Sequence[CompileEvent]
+    totals: CompileTotals
+
+
+@dataclass(frozen=True, slots=True)
+class GpusView:
+    """Devices, their latest samples, and the samples along the axis."""
+
+    devices: Sequence[Device]
+    latest: Mapping[int, DeviceSample]
+    history: Mapping[int, Sequence[DeviceSample]]
+    processes: Sequence[DeviceProcess]
+    axis: TimeAxis
+
+
+@dataclass(frozen=True, slots=True)
+class HostView:
+    """The host's latest sample, its samples along the axis, and the run's processes."""
+
+    latest: HostSample | None
+    history: Sequence[HostSample]
+    processes: Sequence[HostProcess]
+    axis: TimeAxis
+
+
+@dataclass(frozen=True, slots=True)
+class LogView:
+    """The script's output as its terminal would show it, oldest line first."""
+
+    lines: Sequence[LogLine]
+    first: int
+    """The number of lines before `lines[0]` that this view no longer holds."""
+    bytes: int
+    whole: bool
+    """Whether `lines` reaches back to the start of the output."""
+
+
+@dataclass(frozen=True, slots=True)
+class FindingsView:
+    """What is wrong, and what fwtop itself has to say."""
+
+    findings: Sequence[Any]
+    notices: Sequence[Notice]
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One picture. A subject that was not asked for is None."""
+
+    run: Run
+    moment: Moment
+    recorder_gone: bool = False
+    processes: Sequence[Process] = ()
+    frameworks: Sequence[Framework] = ()
+    governors: Sequence[Governor] = ()
+    marks: Sequence[Mark] = ()
+    memory: Sequence[MemorySample] = ()
+    devices: Sequence[Device] = ()
+    watching: bool = True
+    """Whether there is a live run behind the recording; else its state says what it last was."""
+    steps: StepsView | None = None
+    operators: OperatorsView | None = None
+    compile: CompileView | None = None
+    gpus: GpusView | None = None
+    host: HostView | None = None
+    log: LogView | None = None
+    findings: FindingsView | None = None
+    failures: Mapping[str, str] = field(default_factory=dict)
+    """Subjects that could not be read, and why."""
+
+    @property
+    def live(self) -> bool:
+        """Whether the run still goes on."""
+        return self.watching and self.run.live
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is visible, so that nothing else is read."""
+
+    subjects: frozenset[str] = frozenset(SUBJECTS)
+    full: str | None = None
+    """The subject that has a screen of its own."""
+    cursor_ns: int | None = None
+    paused_ns: int | None = None
+    axis_end_ns: int | None = None
+    """Where the plots end; None follows the run."""
+    span_ns: int = 120_000_000_000
+    """How much time the plots show; 0 is the whole run."""
+    columns: int = 100
+    operator: str | None = None
+    log_columns: int = 160
+
+    @property
+    def until_ns(self) -> int | None:
+        """What is later is not shown; None is live."""
+        return self.cursor_ns if self.cursor_ns is not None else self.paused_ns

@@ -1,0 +1,269 @@
+"""GPUs: one row a device, and its history where there is room."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from fwtop.formatting import (
+    UNKNOWN,
+    format_bytes,
+    format_bytes_per_s,
+    format_celsius,
+    format_hertz,
+    format_ratio,
+    format_watts,
+)
+from fwtop.recording.model import Device, DeviceProcess, DeviceSample
+from fwtop.tui import charts
+from fwtop.tui.drawing import Row, fit, width_of
+from fwtop.tui.snapshot import GpusView, Snapshot, TimeAxis
+from fwtop.tui.widgets.panel import Panel
+from fwtop.tui.widgets.steps import time_scale, with_cursor
+from fwtop.tui.widgets.table import Column, Table
+
+NONE_FOUND = "No GPU: no driver library (NVML) was found here, or it sees no device."
+
+
+class Gpus(Panel):
+    """Utilisation, memory, power, clocks, temperature, transfers and throttling, a row a device."""
+
+    SUBJECT = "gpus"
+    TITLE = "GPUs"
+    KEY = "4"
+    NEEDS = frozenset({"gpus"})
+    ABOUT = (
+        "● marks a device that this run uses. Utilisation is the share of time in which some "
+        "kernel ran (not how much of the GPU it filled). Power stands against its limit. "
+        "Throttle names why the clocks were held down. tx is to the device, rx from it."
+    )
+
+    def awaited(self, snapshot: Snapshot) -> str | None:
+        """There is none."""
+        return NONE_FOUND if snapshot.gpus is None or not snapshot.gpus.devices else None
+
+    def headline(self, snapshot: Snapshot, width: int) -> Row:
+        """What they are."""
+        if snapshot.gpus is None or not snapshot.gpus.devices:
+            return []
+        names = sorted({device.name for device in snapshot.gpus.devices})
+        count = len(snapshot.gpus.devices)
+        return [(fit_end(f"{count}× {' / '.join(names)}", width), "dim")]
+
+    def body(self, snapshot: Snapshot, width: int, height: int) -> list[Row]:
+        """Used devices first; histories under each while they fit."""
+        view = snapshot.gpus
+        assert view is not None
+        devices = sorted(view.devices, key=lambda device: (not device.used, device.id))
+        each = max(1, height // max(1, len(devices)))
+        rows: list[Row] = []
+        for device in devices:
+            sample = view.latest.get(device.id)
+            lines = device_rows(device, sample, width)
+            if each < len(lines):
+                lines = lines[:each]
+            rows += lines
+            spare = each - len(lines)
+            if spare >= 2:
+                rows += _history(view, device, width, min(spare, 6))
+        if len(rows) > height:
+            hidden = len(devices) - (height - 1)
+            rows = [*rows[: height - 1], [(f"… {hidden} more: 4 shows all", "dim")]]
+        return rows
+
+
+def device_rows(device: Device, sample: DeviceSample | None, width: int) -> list[Row]:
+    """The device on one line, and what did not fit on a second and third one."""
+    used = ("●", "good") if device.used else ("○", "dim")
+    if sample is None:
+        return [[used, (f" {device.index} ", "strong"), (f"{device.name}: no reading", "dim")]]
+    total = device.memory_total_bytes
+    memory = (
+        sample.memory_used_bytes / total if sample.memory_used_bytes is not None and total else None
+    )
+    bar_width = max(4, min(20, (width - 46) // 2))
+    row: Row = [
+        used,
+        (f" {device.index:<2}", "strong"),
+        *charts.bar(sample.utilization_ratio, bar_width),
+        (fit(format_ratio(sample.utilization_ratio), 7, "right"), "strong"),
+        ("  mem ", "dim"),
+        *charts.bar(memory, bar_width, "plot 2"),
+        (fit(format_bytes(sample.memory_used_bytes), 9, "right"), "strong"),
+        (f"/{format_bytes(total)}", "dim"),
+    ]
+    more = _more(sample)
+    rows: list[Row] = [row]
+    for part in more:
+        gap = 2 if len(rows) == 1 else 2
+        if width_of(rows[-1]) + gap + width_of(part) <= width:
+            rows[-1] += [("  ", "text"), *part]
+        else:
+            rows.append([("    ", "text"), *part])
+    return rows
+
+
+def _more(sample: DeviceSample) -> list[Row]:
+    """What else is known, each a small group that stays together."""
+    parts: list[Row] = []
+    if sample.power_w is not None:
+        limit = f"/{format_watts(sample.power_limit_w)}" if sample.power_limit_w else ""
+        parts.append([(fit(format_watts(sample.power_w), 5, "right"), "strong"), (limit, "dim")])
+    if sample.temperature_c is not None:
+        hot = "warn" if sample.temperature_c >= 85 else "strong"
+        parts.append([(fit(format_celsius(sample.temperature_c), 6, "right"), hot)])
+    if sample.sm_clock_hz is not None:
+        parts.append([("sm ", "dim"), (format_hertz(sample.sm_clock_hz), "text")])
+    if sample.pcie_tx_bytes_per_s is not None or sample.pcie_rx_bytes_per_s is not None:
+        parts.append(_transfer("pcie", sample.pcie_tx_bytes_per_s, sample.pcie_rx_bytes_per_s))
+    if sample.nvlink_tx_bytes_per_s is not None or sample.nvlink_rx_bytes_per_s is not None:
+        parts.append(
+            _transfer("nvlink", sample.nvlink_tx_bytes_per_s, sample.nvlink_rx_bytes_per_s)
+        )
+    if sample.throttle_reasons:
+        parts.append([("▼ throttled: ", "strong warn"), (sample.throttle_reasons, "warn")])
+    return parts
+
+
+def _transfer(name: str, tx: int | None, rx: int | None) -> Row:
+    return [
+        (f"{name} ", "dim"),
+        ("↑", "dim"), (format_bytes_per_s(tx), "text"),
+        (" ↓", "dim"), (format_bytes_per_s(rx), "text"),
+    ]  # fmt: skip
+
+
+def _history(view: GpusView, device: Device, width: int, height: int) -> list[Row]:
+    columns = width - 6
+    values = along(view.axis, view.history.get(device.id, ()), lambda s: s.utilization_ratio)
+    lines = charts.area(values, columns, height, 1.0)
+    return charts.axis(lines, "100%", "0", 5, "plot")
+
+
+def along(
+    axis: TimeAxis, samples: Sequence[DeviceSample], figure: Callable[[DeviceSample], float | None]
+) -> list[float | None]:
+    """A figure's values in the axis's bins; a bin without a reading repeats the one before."""
+    values: list[float | None] = [None] * axis.count
+    for sample in samples:
+        column = axis.column(sample.at_ns)
+        if column is not None:
+            values[column] = figure(sample)
+    return filled(values)
+
+
+def filled(values: list[float | None], reach: int = 3) -> list[float | None]:
+    """Gaps of at most `reach` bins closed: bins may be shorter than the sampling interval."""
+    last: float | None = None
+    age = 0
+    result: list[float | None] = []
+    for value in values:
+        if value is None and last is not None and age < reach:
+            result.append(last)
+            age += 1
+        else:
+            result.append(value)
+            last, age = value, 0
+    return result
+
+
+def fit_end(text: str, width: int) -> str:
+    """Cut, not padded."""
+    return fit(text, width).rstrip() if width > 0 else ""
+
+
+class GpuHistory(Panel):
+    """Utilisation, memory and power of each device over the time axis."""
+
+    SUBJECT = "gpus"
+    TITLE = "History"
+    NEEDS = frozenset({"gpus"})
+    ABOUT = Gpus.ABOUT
+
+    def awaited(self, snapshot: Snapshot) -> str | None:
+        """There is none."""
+        return NONE_FOUND if snapshot.gpus is None or not snapshot.gpus.devices else None
+
+    def body(self, snapshot: Snapshot, width: int, height: int) -> list[Row]:
+        """Three plots side by side for each device."""
+        view = snapshot.gpus
+        assert view is not None
+        devices = sorted(view.devices, key=lambda device: (not device.used, device.id))
+        rows: list[Row] = []
+        each = max(4, (height - 1) // max(1, len(devices)))
+        third = (width - 4) // 3
+        for device in devices:
+            if len(rows) + 4 > height:
+                break
+            rows.append([(f"{device.index} {device.name}", "strong")])
+            plots = [_plot(view, device, snapshot, third, each - 1, number) for number in range(3)]
+            from fwtop.tui.drawing import columns
+
+            rows += columns(plots, [third] * 3)
+        return rows
+
+
+def _plot(
+    view: GpusView, device: Device, snapshot: Snapshot, width: int, height: int, which: int
+) -> list[Row]:
+    samples = view.history.get(device.id, ())
+    if which == 0:
+        values = along(view.axis, samples, lambda s: s.utilization_ratio)
+        top, label, role = 1.0, "util 100%", "plot"
+    elif which == 1:
+        values = along(view.axis, samples, lambda s: s.memory_used_bytes)
+        top = float(device.memory_total_bytes or max((v for v in values if v), default=1))
+        label, role = f"mem {format_bytes(top)}", "plot 2"
+    else:
+        values = along(view.axis, samples, lambda s: s.power_w)
+        limits = [s.power_limit_w for s in samples if s.power_limit_w]
+        top = float(limits[-1] if limits else max((v for v in values if v), default=1))
+        label, role = f"power {format_watts(top)}", "plot 3"
+    columns = width - 1
+    lines = charts.area(values, columns, max(1, height - 2), top)
+    body: list[Row] = [[("▕", "track"), (line, role)] for line in lines]
+    body = with_cursor(body, snapshot, view.axis, 1, columns)
+    return [[(label, "dim")], *body, time_scale(view.axis, snapshot, 1, columns)]
+
+
+class GpuProcesses(Table[DeviceProcess]):
+    """Who is on the devices."""
+
+    SUBJECT = "gpus"
+    TITLE = "Processes on the GPUs"
+    SORT = "memory"
+    NEEDS = frozenset({"gpus"})
+    ABOUT = "Processes that hold memory on a device, as last seen; ● are this run's."
+
+    def awaited(self, snapshot: Snapshot) -> str | None:
+        """There is none."""
+        if snapshot.gpus is None or not snapshot.gpus.processes:
+            return "No process on a GPU that could be seen."
+        return None
+
+    def items(self, snapshot: Snapshot) -> Sequence[DeviceProcess]:
+        """Processes."""
+        return snapshot.gpus.processes if snapshot.gpus else ()
+
+    def key_of(self, item: DeviceProcess) -> str:
+        """Device and pid."""
+        return f"{item.device_id} {item.pid}"
+
+    def text_of(self, item: DeviceProcess) -> str:
+        """What the filter looks at."""
+        return f"{item.pid} {item.name}"
+
+    def columns(self, snapshot: Snapshot) -> Sequence[Column[DeviceProcess]]:
+        """Whose, where, how much."""
+        view = snapshot.gpus
+        assert view is not None
+        names = {device.id: str(device.index) for device in view.devices}
+        return (
+            Column("own", "run", 3, lambda p: ("●" if p.own else " ", "good"), None, "left"),
+            Column("device", "GPU", 5, lambda p: (names.get(p.device_id, UNKNOWN), "text"),
+                   lambda p: p.device_id),
+            Column("pid", "pid", 8, lambda p: (str(p.pid), "text"), lambda p: p.pid),
+            Column("memory", "memory", 10, lambda p: (format_bytes(p.memory_bytes), "strong"),
+                   lambda p: p.memory_bytes),
+            Column("name", "name", 0, lambda p: (p.name or UNKNOWN, "text"), lambda p: p.name or "",
+                   "left"),
+        )  # fmt: skip

@@ -1,0 +1,239 @@
+"""Host: CPU, memory, disk, network, and the run's own processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from fwtop.formatting import (
+    UNKNOWN,
+    format_bytes,
+    format_bytes_per_s,
+    format_ratio,
+    format_short_count,
+)
+from fwtop.recording.model import HostProcess, HostSample
+from fwtop.tui import charts
+from fwtop.tui.drawing import Row, columns, fit
+from fwtop.tui.snapshot import HostView, Snapshot
+from fwtop.tui.widgets.gpus import filled
+from fwtop.tui.widgets.panel import Panel
+from fwtop.tui.widgets.steps import time_scale, with_cursor
+from fwtop.tui.widgets.table import Column, Table
+
+
+class Host(Panel):
+    """The machine and the run's share of it."""
+
+    SUBJECT = "host"
+    TITLE = "Host"
+    KEY = "5"
+    NEEDS = frozenset({"host"})
+    ABOUT = (
+        "CPU is of the whole machine (within the container's limits, if there are any); a digit "
+        "a core below it: ▁ idle to █ busy. Run is the script's process tree: CPU in cores, "
+        "resident memory, processes. Recorder is fwtop's own cost outside the script."
+    )
+
+    def awaited(self, snapshot: Snapshot) -> str | None:
+        """No sample."""
+        if snapshot.host is None or snapshot.host.latest is None:
+            return "No reading of the host yet." if snapshot.live else "No reading of the host."
+        return None
+
+    def headline(self, snapshot: Snapshot, width: int) -> Row:
+        """The host's name."""
+        return [(fit(snapshot.run.host, min(width, len(snapshot.run.host))), "dim")]
+
+    def body(self, snapshot: Snapshot, width: int, height: int) -> list[Row]:
+        """CPU, memory, run, disk and network; cores, history and processes where there is room."""
+        view = snapshot.host
+        assert view is not None
+        sample = view.latest
+        assert sample is not None
+        rows = [_cpu(sample, width), _memory(sample, width), _run(sample), *_traffic(sample, width)]
+        if height > len(rows) and sample.core_ratios:
+            rows[1:1] = _cores(sample, width, height - len(rows))
+        spare = height - len(rows)
+        if spare >= 5:
+            rows += process_rows(view.processes, width, spare - 1)
+        return rows
+
+
+def _cpu(sample: HostSample, width: int) -> Row:
+    cores = len(sample.core_ratios)
+    return [
+        ("cpu  ", "dim"),
+        *charts.bar(sample.cpu_ratio, max(4, min(24, width - 32))),
+        (fit(format_ratio(sample.cpu_ratio), 8, "right"), "strong"),
+        (f" of {cores} cores" if cores else "", "dim"),
+    ]
+
+
+def _cores(sample: HostSample, width: int, room: int) -> list[Row]:
+    """A character a core."""
+    each = max(1, width - 5)
+    line = "".join(charts.LEVELS[max(1, min(8, round(core * 8)))] for core in sample.core_ratios)
+    parts = [line[start : start + each] for start in range(0, len(line), each)][: max(0, room)]
+    return [[("     ", "dim"), (part, "plot")] for part in parts]
+
+
+def _memory(sample: HostSample, width: int) -> Row:
+    total = sample.memory_total_bytes
+    used = sample.memory_used_bytes
+    return [
+        ("mem  ", "dim"),
+        *charts.bar(used / total if used is not None and total else None,
+                    max(4, min(24, width - 32)), "plot 2"),
+        (fit(format_bytes(used), 9, "right"), "strong"),
+        (f"/{format_bytes(total)}", "dim"),
+    ]  # fmt: skip
+
+
+def _run(sample: HostSample) -> Row:
+    cores = UNKNOWN if sample.run_cpu_ratio is None else f"{sample.run_cpu_ratio:.2f}"
+    return [
+        ("run  ", "dim"), (fit(cores, 5, "right"), "strong"), (" cores  ", "dim"),
+        (fit(format_bytes(sample.run_rss_bytes), 9, "right"), "strong"), ("  ", "dim"),
+        (fit(format_short_count(sample.run_processes), 4, "right"), "strong"),
+        (" processes", "dim"),
+    ]  # fmt: skip
+
+
+def _traffic(sample: HostSample, width: int) -> list[Row]:
+    def pair(name: str, first: tuple[str, int | None], second: tuple[str, int | None]) -> Row:
+        row: Row = [(f"{name:<5}", "dim")]
+        for word, value in (first, second):
+            row += [(fit(format_bytes_per_s(value), 11, "right"), "text"), (f" {word} ", "dim")]
+        return row
+
+    disk = pair("disk", ("r", sample.disk_read_bytes_per_s), ("w", sample.disk_write_bytes_per_s))
+    network = pair("net", ("↓", sample.network_rx_bytes_per_s),
+                   ("↑", sample.network_tx_bytes_per_s))  # fmt: skip
+    return [disk, network]
+
+
+def process_rows(processes: Sequence[HostProcess], width: int, room: int) -> list[Row]:
+    """The busiest processes of the run."""
+    live = sorted((p for p in processes if p.alive), key=lambda p: -(p.cpu_ratio or 0.0))
+    if not live or room < 1:
+        return []
+    name = max(8, width - 8 - 8 - 11)
+    rows: list[Row] = [
+        [(fit("pid", 7, "right") + " ", "head"), (fit("process", name), "head"),
+         (fit("cores", 8, "right"), "head"), (fit("memory", 11, "right"), "head")],
+    ]  # fmt: skip
+    for process in live[:room]:
+        cores = UNKNOWN if process.cpu_ratio is None else f"{process.cpu_ratio:.2f}"
+        rows.append(
+            [
+                (fit(str(process.pid), 7, "right") + " ", "dim"),
+                (fit(process.name, name), "text"),
+                (fit(cores, 8, "right"), "strong"),
+                (fit(format_bytes(process.rss_bytes), 11, "right"), "text"),
+            ]
+        )
+    return rows
+
+
+class HostHistory(Panel):
+    """CPU, memory, disk and network over the time axis."""
+
+    SUBJECT = "host"
+    TITLE = "History"
+    NEEDS = frozenset({"host"})
+    ABOUT = Host.ABOUT
+
+    def body(self, snapshot: Snapshot, width: int, height: int) -> list[Row]:
+        """Four plots, two by two."""
+        view = snapshot.host
+        if view is None:
+            return []
+        half = (width - 2) // 2
+        tall = max(4, height // 2)
+        cores = max((len(s.core_ratios) for s in view.history), default=0)
+        plots = (
+            ("cpu 100 %", lambda s: s.cpu_ratio, 1.0, "plot"),
+            (f"run, of {cores} cores" if cores else "run, cores",
+             lambda s: s.run_cpu_ratio, float(cores) or None, "plot"),
+            ("memory", lambda s: s.memory_used_bytes, None, "plot 2"),
+            ("disk read + write",
+             lambda s: _sum(s.disk_read_bytes_per_s, s.disk_write_bytes_per_s), None, "plot 3"),
+        )  # fmt: skip
+        drawn = [_plot(view, snapshot, half, tall, *entry) for entry in plots]
+        return [*columns(drawn[:2], [half, half]), *columns(drawn[2:], [half, half])]
+
+
+def _sum(first: int | None, second: int | None) -> float | None:
+    return None if first is None and second is None else float((first or 0) + (second or 0))
+
+
+def _plot(
+    view: HostView,
+    snapshot: Snapshot,
+    width: int,
+    height: int,
+    label: str,
+    figure: Callable[[HostSample], float | None],
+    top: float | None,
+    role: str,
+) -> list[Row]:
+    values: list[float | None] = [None] * view.axis.count
+    for sample in view.history:
+        column = view.axis.column(sample.at_ns)
+        if column is not None:
+            values[column] = figure(sample)
+    values = filled(values)
+    if top is None:
+        top = charts.nice_ceiling(max((v for v in values if v is not None), default=1.0))
+        label += f" {format_bytes(top)}" + ("/s" if "disk" in label else "")
+    columns_ = width - 1
+    lines = charts.area(values, columns_, max(1, height - 2), top)
+    body: list[Row] = [[("▕", "track"), (line, role)] for line in lines]
+    body = with_cursor(body, snapshot, view.axis, 1, columns_)
+    return [[(label, "dim")], *body, time_scale(view.axis, snapshot, 1, columns_)]
+
+
+class HostProcesses(Table[HostProcess]):
+    """The run's process tree."""
+
+    SUBJECT = "host"
+    TITLE = "Processes of the run"
+    SORT = "cpu"
+    NEEDS = frozenset({"host"})
+    ABOUT = "The script's process tree, as last seen. Those that ended are dim and say so."
+
+    def items(self, snapshot: Snapshot) -> Sequence[HostProcess]:
+        """Processes."""
+        return snapshot.host.processes if snapshot.host else ()
+
+    def key_of(self, item: HostProcess) -> str:
+        """Its pid."""
+        return str(item.pid)
+
+    def text_of(self, item: HostProcess) -> str:
+        """What the filter looks at."""
+        return f"{item.pid} {item.name}"
+
+    def columns(self, snapshot: Snapshot) -> Sequence[Column[HostProcess]]:
+        """Who and how much."""
+
+        def name(process: HostProcess) -> tuple[str, str]:
+            if process.alive:
+                return process.name, "text"
+            return f"{process.name} (ended)", "dim"
+
+        def cores(process: HostProcess) -> tuple[str, str]:
+            value = process.cpu_ratio
+            return (UNKNOWN if value is None else f"{value:.2f}"), "strong"
+
+        return (
+            Column("pid", "pid", 8, lambda p: (str(p.pid), "text"), lambda p: p.pid),
+            Column("parent", "parent", 8, lambda p: (str(p.parent_pid or UNKNOWN), "dim"), None,
+                   rank=2),
+            Column("name", "process", 0, name, lambda p: p.name, "left"),
+            Column("cpu", "cores", 8, cores, lambda p: p.cpu_ratio),
+            Column("memory", "memory", 11, lambda p: (format_bytes(p.rss_bytes), "text"),
+                   lambda p: p.rss_bytes),
+            Column("threads", "threads", 8, lambda p: (format_short_count(p.threads), "text"),
+                   lambda p: p.threads, rank=1),
+        )  # fmt: skip

@@ -1,0 +1,278 @@
+"""Operators: which ones cost the time, from the trace windows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fwtop.formatting import (
+    UNKNOWN,
+    format_bytes,
+    format_duration,
+    format_short_count,
+    format_time_of_run,
+    plural,
+)
+from fwtop.recording.model import KernelRow, OperatorDetail, OperatorRow
+from fwtop.tui import charts
+from fwtop.tui.drawing import Row, Span, fit
+from fwtop.tui.palette import PHASE_LETTERS
+from fwtop.tui.snapshot import OperatorsView, Snapshot
+from fwtop.tui.widgets.panel import Panel
+from fwtop.tui.widgets.table import Column, Table
+
+
+class Operators(Table[OperatorRow]):
+    """A sortable, filterable table; figures are per traced step."""
+
+    SUBJECT = "operators"
+    TITLE = "Operators"
+    KEY = "2"
+    SORT = "self"
+    NEEDS = frozenset({"operators"})
+    ABOUT = (
+        "Whole steps are traced with the framework's own profiler, now and then, so that the cost "
+        "stays within the budget. Figures are per traced step, and the headline says how many "
+        "steps they come from. Self is without the operators called inside, total with them; "
+        "share is of all self time. Phase letters: I input, F forward, B backward, O optimizer, "
+        "· other. A trend is the self time in the last windows, oldest at the left.\n"
+        "s next column, S the other way, / filter, c traces one step in depth now."
+    )
+
+    def awaited(self, snapshot: Snapshot) -> str | None:
+        """No window has been decoded."""
+        view = snapshot.operators
+        if view is not None and view.rows:
+            return None
+        return _awaited(snapshot, view)
+
+    def headline(self, snapshot: Snapshot, width: int) -> Row:
+        """How many steps the figures come from."""
+        view = snapshot.operators
+        if view is None or not view.windows:
+            return []
+        row: Row = []
+        if self.needle:
+            row += [(f"/{self.needle}", "key"), ("  ", "dim")]
+        if view.window is not None:
+            deep = "deep " if view.window.deep else ""
+            return [*row, (f"{deep}window at {format_time_of_run(view.window.start_ns)}, "
+                           f"{plural(view.steps, 'step')}", "dim")]  # fmt: skip
+        text = f"{plural(view.steps, 'traced step')} in {plural(view.windows, 'window')}"
+        return [*row, (text, "dim")]
+
+    def items(self, snapshot: Snapshot) -> Sequence[OperatorRow]:
+        """Operators by name, phase and device."""
+        return snapshot.operators.rows if snapshot.operators else ()
+
+    def key_of(self, item: OperatorRow) -> str:
+        """Name, phase and device."""
+        return f"{item.name}\t{item.phase}\t{item.device}"
+
+    def text_of(self, item: OperatorRow) -> str:
+        """What the filter looks at."""
+        return f"{item.name} {item.family} {item.phase} {item.device}"
+
+    def columns(self, snapshot: Snapshot) -> Sequence[Column[OperatorRow]]:
+        """Name first, then time; the rest where there is room."""
+        view = snapshot.operators
+        assert view is not None
+        steps = max(1, view.steps)
+        whole = sum(row.self_ns for row in view.rows) or 1
+
+        def phase(row: OperatorRow) -> Span:
+            letter = PHASE_LETTERS.get(row.phase, "·")
+            return letter, f"phase {row.phase}" if row.phase in PHASE_LETTERS else "dim"
+
+        def share(row: OperatorRow) -> Row:
+            ratio = row.self_ns / whole
+            return [
+                *charts.bar(ratio, 8),
+                (fit(f"{ratio * 100:.1f}%", 7, "right"), "text"),
+            ]
+
+        def trend(row: OperatorRow) -> Span:
+            return charts.sparkline(view.trends.get(row.name, ()), 12), "plot 2"
+
+        def per_step(value: int | None) -> str:
+            return format_duration(None if value is None else value / steps)
+
+        columns = [
+            Column("name", "operator", 0, lambda r: (r.name, "text"), lambda r: r.name,
+                   "left", least=18),
+            Column("family", "family", 13, lambda r: (r.family, "dim"), lambda r: r.family,
+                   "left", rank=4),
+            Column("phase", "ph", 3, phase, lambda r: r.phase, "left", rank=1),
+            Column("self", "self/step", 10, lambda r: (per_step(r.self_ns), "strong"),
+                   lambda r: r.self_ns),
+            Column("share", "share", 15, share, rank=2),
+            Column("total", "total/step", 11, lambda r: (per_step(r.total_ns), "text"),
+                   lambda r: r.total_ns, rank=3),
+            Column("calls", "calls", 7, lambda r: (format_short_count(r.calls / steps), "text"),
+                   lambda r: r.calls, rank=2),
+            Column("trend", "trend", 12, trend, rank=5),
+        ]  # fmt: skip
+        if self.full:
+            columns += [
+                Column("device", "on", 4, lambda r: (r.device, "dim"), lambda r: r.device,
+                       "left", rank=6),
+                Column("memory", "memory", 10,
+                       lambda r: (format_bytes(_over(r.self_allocated_bytes, steps)), "text"),
+                       lambda r: r.self_allocated_bytes, rank=7),
+                Column("flops", "FLOP/s", 11, lambda r: (_flop_rate(r), "text"),
+                       lambda r: r.flops, rank=8),
+            ]  # fmt: skip
+        return columns
+
+
+def _over(value: int | None, steps: int) -> float | None:
+    return None if value is None else value / steps
+
+
+def _flop_rate(row: OperatorRow) -> str:
+    if not row.flops or not row.self_ns:
+        return UNKNOWN
+    return format_short_count(row.flops / row.self_ns * 1e9)
+
+
+def _awaited(snapshot: Snapshot, view: OperatorsView | None) -> str:
+    if view is not None and view.failed is not None:
+        return f"The last trace window failed: {view.failed.note or 'no reason was told'}"
+    if not snapshot.live:
+        return "No trace window in this recording: --overhead 0, or the run was too short."
+    governor = snapshot.governors[0] if snapshot.governors else None
+    if governor is None:
+        return "No trace window yet: the first opens when the framework is loaded and steps run."
+    if governor.budget_ratio == 0:
+        return "No trace windows: the overhead budget is 0. o changes it, c traces one step now."
+    if governor.waiting_for:
+        return f"No trace window yet: waiting for {governor.waiting_for}."
+    if governor.next_window_ns is not None:
+        left = format_duration(max(0, governor.next_window_ns - snapshot.moment.now_ns))
+        return f"No trace window yet: the next opens in {left}, within the budget. c: now."
+    return "No trace window yet: the first opens within the overhead budget. c traces one step now."
+
+
+class OperatorDetails(Panel):
+    """The selected operator: by phase, over time, by shape, module and source line."""
+
+    SUBJECT = "operators"
+    TITLE = "Operator"
+    NEEDS = frozenset({"operators"})
+    ABOUT = (
+        "The operator that is selected in the table. Shapes, modules and source lines come from "
+        "deep windows: c captures one now."
+    )
+
+    def __init__(self, *, full: bool = True, id: str | None = None) -> None:
+        super().__init__(full=full, id=id)
+        self.item: OperatorRow | None = None
+
+    def show(self, item: OperatorRow | None) -> None:
+        """Another operator."""
+        self.item = item
+        self.repaint()
+
+    def body(self, snapshot: Snapshot, width: int, height: int) -> list[Row]:
+        """Name, phases, trend, details."""
+        view, item = snapshot.operators, self.item
+        if view is None or item is None:
+            return []
+        steps = max(1, view.steps)
+        same = [row for row in view.rows if row.name == item.name]
+        rows: list[Row] = [
+            [(fit(item.name, width), "strong")],
+            [(item.family, "dim"), ("  on ", "dim"), (item.device, "text")],
+            [],
+        ]
+        most = max((row.self_ns for row in same), default=1) or 1
+        for row in same:
+            letter = PHASE_LETTERS.get(row.phase, "·")
+            role = f"phase {row.phase}" if row.phase in PHASE_LETTERS else "dim"
+            rows.append(
+                [
+                    (f"{letter} {row.phase:<10}", role),
+                    (fit(format_duration(row.self_ns / steps), 10, "right") + " ", "strong"),
+                    (fit(f"{format_short_count(row.calls / steps)}×", 8, "right") + " ", "text"),
+                    *charts.bar(row.self_ns / most, max(4, width - 32)),
+                ]
+            )
+        rows += _trend(view, item, width)
+        rows += _details(view, item, width)
+        return rows[:height]
+
+
+def _trend(view: OperatorsView, item: OperatorRow, width: int) -> list[Row]:
+    values = [float(value) for value in view.trends.get(item.name, ())]
+    if len(values) < 2:
+        return []
+    top = charts.nice_ceiling(max(values))
+    lines = charts.area(values, min(width - 10, max(len(values), 8)), 3, top)
+    return [[], [("self time a step in the last windows", "dim")],
+            *charts.axis(lines, format_duration(top), "0", 8, "plot 2")]  # fmt: skip
+
+
+def _details(view: OperatorsView, item: OperatorRow, width: int) -> list[Row]:
+    own = [detail for detail in view.details if detail.name == item.name]
+    if not own:
+        return [[], [("No shapes, modules or source lines: c captures a deep window.", "dim")]]
+    rows: list[Row] = []
+    for kind, title in (("shape", "shapes"), ("module", "modules"), ("source", "source lines")):
+        some = sorted((d for d in own if d.kind == kind), key=lambda d: -d.self_ns)[:6]
+        if some:
+            rows += [[], [(title, "dim")]]
+            rows += [_detail(detail, width) for detail in some]
+    return rows
+
+
+def _detail(detail: OperatorDetail, width: int) -> Row:
+    return [
+        (fit(format_duration(detail.self_ns), 9, "right") + " ", "strong"),
+        (fit(f"{format_short_count(detail.calls)}×", 7, "right") + " ", "text"),
+        (fit(detail.value, width - 18, keep_end=detail.kind == "source"), "code"),
+    ]
+
+
+class Kernels(Table[KernelRow]):
+    """Kernels, copies and fills on the device."""
+
+    SUBJECT = "operators"
+    TITLE = "Kernels"
+    SORT = "time"
+    NEEDS = frozenset({"operators"})
+    ABOUT = "What ran on the device in the trace windows, per traced step."
+
+    def awaited(self, snapshot: Snapshot) -> str | None:
+        """There may be no device."""
+        view = snapshot.operators
+        if view is None or not view.rows:
+            return "No trace window yet."
+        if not view.kernels:
+            return "No kernels: nothing ran on a GPU in the traced steps."
+        return None
+
+    def items(self, snapshot: Snapshot) -> Sequence[KernelRow]:
+        """Kernels."""
+        return snapshot.operators.kernels if snapshot.operators else ()
+
+    def key_of(self, item: KernelRow) -> str:
+        """Its name."""
+        return item.name
+
+    def columns(self, snapshot: Snapshot) -> Sequence[Column[KernelRow]]:
+        """Name and time."""
+        view = snapshot.operators
+        assert view is not None
+        steps = max(1, view.steps)
+        whole = sum(row.total_ns for row in view.kernels) or 1
+        return (
+            Column("name", "kernel", 0, lambda r: (r.name, "text"), lambda r: r.name, "left"),
+            Column("family", "family", 13, lambda r: (r.family, "dim"), lambda r: r.family,
+                   "left", rank=2),
+            Column("time", "time/step", 10,
+                   lambda r: (format_duration(r.total_ns / steps), "strong"),
+                   lambda r: r.total_ns),
+            Column("share", "share", 8, lambda r: (f"{r.total_ns / whole * 100:.1f}%", "text"),
+                   rank=1),
+            Column("calls", "calls", 8, lambda r: (format_short_count(r.calls / steps), "text"),
+                   lambda r: r.calls, rank=1),
+        )  # fmt: skip

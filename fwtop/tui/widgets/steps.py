@@ -1,0 +1,374 @@
+"""Steps: how long they take over time, what of, and how regular they are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from textual.message import Message
+
+from fwtop.analysis.steps import StepFigures
+from fwtop.formatting import format_count, format_duration, format_short_count, format_time_of_run
+from fwtop.recording.model import PHASES, Step
+from fwtop.tui import charts
+from fwtop.tui.drawing import Row, Span, ends, fit
+from fwtop.tui.palette import PHASE_LETTERS
+from fwtop.tui.snapshot import Snapshot, StepBin, StepsView, TimeAxis
+from fwtop.tui.widgets.panel import Panel
+from fwtop.tui.widgets.table import Column, Table
+
+AWAITED = (
+    "No step seen yet: waiting for the first optimizer.step() (or what --step-on names). "
+    "A long import, data preparation or a first compile comes before it."
+)
+SCALE = 8
+"""Cells of a plot's scale."""
+
+
+class Steps(Panel):
+    """Time a step, its phases and its regularity, at a glance."""
+
+    SUBJECT = "steps"
+    TITLE = "Steps"
+    KEY = "1"
+    NEEDS = frozenset({"steps"})
+    ABOUT = (
+        "A step is one optimizer.step() and what led to it. The plot shows the mean of each bin "
+        "of time and, where it differs, the longest step above it. Phases: I input (waiting for "
+        "data), H h2d (copies to the device), F forward with the loss, B backward, O optimizer, "
+        "· other. p50 and p95 are of the recent steps, or of all once the run has ended.\n"
+        "[ and ] change how much time is shown; left and right move the time cursor."
+    )
+
+    def awaited(self, snapshot: Snapshot) -> str | None:
+        """Steps have not begun."""
+        if snapshot.steps is None or not snapshot.steps.count:
+            if not snapshot.live:
+                return "No step was seen in this run: no optimizer.step(), or --step-on never met."
+            return AWAITED
+        return None
+
+    def headline(self, snapshot: Snapshot, width: int) -> Row:
+        """How many steps."""
+        view = snapshot.steps
+        if view is None or not view.count:
+            return []
+        return [(format_count(view.count), "strong"), (" steps", "dim")]
+
+    def body(self, snapshot: Snapshot, width: int, height: int) -> list[Row]:
+        """Figures, plot, phases; with little room the plot gives way last."""
+        view = snapshot.steps
+        assert view is not None
+        shown = view.recent if snapshot.live or view.whole is None else view.whole
+        rows = [_figures(view, shown, width)]
+        phases = _phases(view, shown, snapshot, width, height - 1)
+        plot_height = height - 1 - len(phases)
+        if plot_height >= 2:
+            rows += plot(snapshot, view, width, plot_height)
+        return rows + phases
+
+
+def _figures(view: StepsView, shown: StepFigures | None, width: int) -> Row:
+    if shown is None:
+        return []
+    row: Row = [
+        (format_duration(shown.median_ns), "strong"),
+        (" p50  ", "dim"),
+        (format_duration(shown.p95_ns), "strong"),
+        (" p95", "dim"),
+    ]
+    right: Row = []
+    if shown.samples_per_s is not None:
+        right += [(f"{format_short_count(shown.samples_per_s)}", "strong"), (" samples/s  ", "dim")]
+    if shown.steps_per_s is not None:
+        right += [(f"{format_short_count(shown.steps_per_s)}", "strong"), (" steps/s", "dim")]
+    return ends(row, right, width)
+
+
+def _phases(
+    view: StepsView, shown: StepFigures | None, snapshot: Snapshot, width: int, room: int
+) -> list[Row]:
+    """The stacked bar, and the figures of each phase where there is room."""
+    phases = _phases_of(view.at) if snapshot.moment.cursor_ns is not None else None
+    if phases is None:
+        phases = dict(shown.phases_ns) if shown else {}
+    if not phases or room < 1:
+        return []
+    total = sum(phases.values()) or 1.0
+    parts = [(name, phases[name]) for name in PHASES if phases.get(name)]
+    rows: list[Row] = []
+    at = view.at
+    if snapshot.moment.cursor_ns is not None and at is not None and room >= 5:
+        rows.append([("▸", "cursor"), (f" step {at.index}  ", "strong"),
+                     (format_duration(at.duration_ns), "strong")])  # fmt: skip
+    rows.append(charts.stacked(parts, width, _block_label(total, dict(parts))))
+    legend: Row = []
+    for name, value in parts:
+        legend += [
+            (f"{PHASE_LETTERS[name]} {name} ", f"phase {name}"),
+            (format_duration(value).replace(" ", ""), "strong"),
+            ("  ", "text"),
+        ]
+    if room >= 2:
+        rows.append(legend)
+    return rows
+
+
+def _block_label(total: float, parts: dict[str, float]):  # type: ignore[no-untyped-def]
+    def label(name: str, cells: int) -> str:
+        percent = f"{parts[name] / total * 100:.0f}%"
+        letter = PHASE_LETTERS[name]
+        for text in (f"{name} {percent}", f"{letter} {percent}", letter):
+            if len(text) <= cells:
+                return text
+        return ""
+
+    return label
+
+
+def _phases_of(step: Step | None) -> dict[str, float] | None:
+    if step is None:
+        return None
+    known = {name: getattr(step, f"{name}_ns") for name in PHASES}
+    return {name: float(value) for name, value in known.items() if value}
+
+
+def plot(snapshot: Snapshot, view: StepsView, width: int, height: int) -> list[Row]:
+    """Mean time a step in each bin, and the longest where it stands out, over the time axis."""
+    columns = width - SCALE - 1
+    bins = list(view.bins)[-columns:]
+    means = [None if entry is None else entry.mean_ns for entry in bins]
+    tops = [None if entry is None else float(entry.max_ns) for entry in bins]
+    with_axis = height >= 4
+    lines = height - 1 if with_axis else height
+    ceiling = scale_of(bins)
+    rows = charts.axis(
+        charts.area(means, columns, lines, ceiling),
+        format_duration(ceiling),
+        "0",
+        SCALE,
+        "phase forward",
+    )
+    rows = _with_longest(rows, means, tops, ceiling, lines, SCALE + 1 + columns - len(bins))
+    rows = with_cursor(rows, snapshot, view.axis, SCALE + 1, columns)
+    if with_axis:
+        rows.append(time_scale(view.axis, snapshot, SCALE + 1, columns))
+    return rows
+
+
+def scale_of(bins: Sequence[StepBin | None]) -> float:
+    """A ceiling that shows the usual steps well: lone outliers are cut at the top."""
+    tops = sorted(float(entry.max_ns) for entry in bins if entry is not None)
+    means = sorted(entry.mean_ns for entry in bins if entry is not None)
+    if not tops:
+        return 1.0
+    usual = means[len(means) // 2]
+    return charts.nice_ceiling(min(tops[-1], max(usual * 3, means[-1])) * 1.02)
+
+
+def _with_longest(
+    rows: list[Row],
+    means: Sequence[float | None],
+    tops: Sequence[float | None],
+    ceiling: float,
+    lines: int,
+    offset: int,
+) -> list[Row]:
+    """A dot at the longest step of a bin that is at least one line above its mean."""
+    rows = list(rows)
+    for index, (mean, top) in enumerate(zip(means, tops, strict=True)):
+        if mean is None or top is None:
+            continue
+        line = min(lines - 1, int(top / ceiling * lines))
+        if line <= min(lines - 1, int(mean / ceiling * lines)):
+            continue
+        sign = "▴" if top > ceiling else "·"
+        at = lines - 1 - line
+        role = "warn" if top > ceiling else "dim"
+        rows[at] = charts.cut_out(rows[at], offset + index, sign, role)
+    return rows
+
+
+def with_cursor(
+    rows: list[Row], snapshot: Snapshot, axis: TimeAxis, offset: int, columns: int
+) -> list[Row]:
+    """The time cursor as a line through the plot, and the marks as signs at its foot."""
+    skipped = max(0, axis.count - columns)
+    pad = max(0, columns - axis.count)
+    rows = list(rows)
+    for mark in snapshot.marks:
+        column = axis.column(mark.at_ns)
+        if column is not None and column >= skipped:
+            rows[-1] = charts.cut_out(rows[-1], offset + pad + column - skipped, "◆", "mark")
+    cursor = snapshot.moment.cursor_ns
+    if cursor is not None:
+        column = axis.column(cursor)
+        if column is not None and column >= skipped:
+            rows = [
+                charts.cut_out(row, offset + pad + column - skipped, "┃", "cursor") for row in rows
+            ]
+    return rows
+
+
+def time_scale(axis: TimeAxis, snapshot: Snapshot, offset: int, columns: int) -> Row:
+    """Where the plot begins and ends on the run's clock."""
+    left = format_time_of_run(max(0, axis.end_ns - columns * axis.bin_ns))
+    cursor = snapshot.moment.cursor_ns
+    middle = f"┃ {format_time_of_run(cursor)}" if cursor is not None else ""
+    right = (
+        "now"
+        if snapshot.live and snapshot.moment.until_ns is None
+        else format_time_of_run(axis.end_ns)
+    )
+    inner = columns - len(left) - len(right)
+    return [
+        (" " * offset, "text"),
+        (left, "dim"),
+        (middle.center(inner) if len(middle) < inner else " " * inner, "cursor"),
+        (right, "dim"),
+    ]
+
+
+class PhasesOverTime(Panel):
+    """One line a phase: its mean in each bin of time."""
+
+    SUBJECT = "steps"
+    TITLE = "Phases"
+    NEEDS = frozenset({"steps"})
+    ABOUT = "Mean time of each phase in each bin of time; each has a scale of its own."
+
+    def body(self, snapshot: Snapshot, width: int, height: int) -> list[Row]:
+        """A band of the plot for each phase that was seen."""
+        view = snapshot.steps
+        if view is None:
+            return []
+        seen = [
+            name
+            for name in PHASES
+            if any(entry is not None and entry.phases_ns.get(name) for entry in view.bins)
+        ]
+        if not seen:
+            return [[("No phases known: only whole steps were seen.", "dim")]]
+        columns = width - 24
+        band = max(1, min(4, height // len(seen)))
+        rows: list[Row] = []
+        for name in seen:
+            values = [None if e is None else e.phases_ns.get(name) for e in view.bins][-columns:]
+            known = [value for value in values if value is not None]
+            lines = charts.area(values, columns, band, charts.nice_ceiling(max(known, default=1)))
+            mean = sum(known) / len(known) if known else None
+            for number, line in enumerate(lines):
+                head = (
+                    [
+                        (f"{PHASE_LETTERS[name]} {name:<10}", f"phase {name}"),
+                        (fit(format_duration(mean), 9, "right") + " ", "strong"),
+                    ]
+                    if number == 0
+                    else [(" " * 22, "text")]
+                )
+                rows.append([*head, ("▕", "track"), (line, f"phase {name}")])
+        return rows[:height]
+
+
+class Distribution(Panel):
+    """How the durations of all steps are spread."""
+
+    SUBJECT = "steps"
+    TITLE = "Distribution"
+    NEEDS = frozenset({"steps"})
+    ABOUT = "All steps of the run by duration, in buckets."
+
+    def body(self, snapshot: Snapshot, width: int, height: int) -> list[Row]:
+        """A histogram lying on its side."""
+        view = snapshot.steps
+        if view is None or not view.distribution:
+            return [[("–", "dim")]]
+        rows: list[Row] = []
+        whole = view.whole
+        if whole is not None:
+            rows.append(
+                [
+                    (format_duration(whole.mean_ns), "strong"), (" mean  ", "dim"),
+                    (format_duration(whole.median_ns), "strong"), (" p50  ", "dim"),
+                    (format_duration(whole.p95_ns), "strong"), (" p95", "dim"),
+                ]
+            )  # fmt: skip
+        buckets = merged(view.distribution, max(1, height - len(rows)))
+        most = max(count for _, count in buckets)
+        total = sum(count for _, count in buckets)
+        for upper, count in buckets:
+            rows.append(
+                [
+                    ("≤ ", "dim"),
+                    (fit(format_duration(upper), 9, "right"), "text"),
+                    (fit(f"{count / total * 100:.1f} %", 8, "right") + " ", "text"),
+                    *charts.bar(count / most, width - 20),
+                ]
+            )
+        return rows
+
+
+def merged(buckets: Sequence[tuple[float, int]], room: int) -> list[tuple[float, int]]:
+    """Neighbouring buckets put together until there are at most `room`."""
+    group = -(-len(buckets) // room)
+    return [
+        (buckets[min(start + group, len(buckets)) - 1][0],
+         sum(count for _, count in buckets[start : start + group]))
+        for start in range(0, len(buckets), group)
+    ]  # fmt: skip
+
+
+class SlowestSteps(Table[Step]):
+    """The slowest steps, to put the cursor on."""
+
+    SUBJECT = "steps"
+    TITLE = "Slowest steps"
+    SORT = "duration"
+    NEEDS = frozenset({"steps"})
+    ABOUT = "The slowest steps among those shown. Enter puts the time cursor on the selected one."
+
+    class Visited(Message):
+        """The time cursor is to go to a step."""
+
+        def __init__(self, step: Step) -> None:
+            super().__init__()
+            self.step = step
+
+    def action_open(self) -> None:
+        """Put the time cursor on the selected step."""
+        step = self.chosen()
+        if step is not None:
+            self.post_message(self.Visited(step))
+
+    def items(self, snapshot: Snapshot) -> Sequence[Step]:
+        """Steps."""
+        return snapshot.steps.slowest if snapshot.steps else ()
+
+    def key_of(self, item: Step) -> str:
+        """Its index."""
+        return str(item.index)
+
+    def columns(self, snapshot: Snapshot) -> Sequence[Column[Step]]:
+        """When, how long, of what."""
+
+        def phase(name: str) -> Column[Step]:
+            return Column(
+                name,
+                name,
+                9,
+                lambda step: (format_duration(getattr(step, f"{name}_ns")), f"phase {name}"),
+                lambda step: getattr(step, f"{name}_ns"),
+                rank=2,
+            )
+
+        def at(step: Step) -> Span:
+            return format_time_of_run(step.start_ns), "dim"
+
+        return (
+            Column("step", "step", 9, lambda s: (format_count(s.index), "text"), lambda s: s.index),
+            Column("at", "at", 8, at, lambda s: s.start_ns, rank=1),
+            Column(
+                "duration", "duration", 9,
+                lambda s: (format_duration(s.duration_ns), "strong"), lambda s: s.duration_ns,
+            ),
+            *(phase(name) for name in PHASES),
+        )  # fmt: skip
