@@ -102,8 +102,8 @@ def waits(
     """The gaps between events (of one stream, or of a device as a whole) by cause.
 
     A gap is a host wait if the event that ends it was launched after the gap began, a kernel wait
-    if it is shorter than `kernel_wait_ns`, else of another cause (so is a gap before an event whose
-    launch is not in the trace). Where events overlap there is no gap.
+    if it is shorter than `kernel_wait_ns`, else of another cause (so is a long gap before an event
+    whose launch is not in the trace). Where events overlap there is no gap.
     """
     host = kernel = other = 0
     previous_end: int | None = None
@@ -112,7 +112,7 @@ def waits(
             launch = launches.get(event.correlation)
             if launch is not None and launch.start_ns > previous_end:
                 host += gap
-            elif launch is not None and gap < kernel_wait_ns:
+            elif gap < kernel_wait_ns:
                 kernel += gap
             else:
                 other += gap
