@@ -73,7 +73,7 @@ class Follower:
                 if self._keyboard is not None:
                     self._keyboard.restore()
 
-    # --- the loop -----------------------------------------------------------------------------------
+    # --- the loop ------------------------------------------------------------------------------
 
     def _loop(self, woken: int) -> Ending:
         last_tick = time.monotonic()
@@ -119,7 +119,7 @@ class Follower:
             sys.stderr.write(f"fwtop: {text}" + ("\r\n" if raw else "\n"))
             sys.stderr.flush()
 
-    # --- the recorder -------------------------------------------------------------------------------
+    # --- the recorder --------------------------------------------------------------------------
 
     def _hear(self) -> None:
         assert self._recorder is not None
@@ -151,7 +151,7 @@ class Follower:
         except (OSError, ValueError, KeyError):
             return Ending(None, None, None)
 
-    # --- the shim -----------------------------------------------------------------------------------
+    # --- the shim ------------------------------------------------------------------------------
 
     def _shim_said(self) -> None:
         assert self._shim is not None
@@ -183,7 +183,7 @@ class Follower:
             self._size = size
             self._ask({"resize": [size.lines, size.columns]})
 
-    # --- signals ------------------------------------------------------------------------------------
+    # --- signals -------------------------------------------------------------------------------
 
     @contextlib.contextmanager
     def _signals(self) -> Iterator[int]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 from argparse import ArgumentParser, Namespace
+from pathlib import Path
 
 from fwtop.cli import options
 from fwtop.cli.diagnostics import Code, Failure, say
@@ -54,7 +56,6 @@ def conclude(run_id: str, ending: Ending, quiet: bool) -> int:
         say(f"{done.problem}; the recording is {done.recording}")
     elif not quiet:
         _print_summary(done.recording)
-        say(f"recorded: {done.recording}")
     if ending.exit_status is None and ending.exit_signal is None:
         raise Failure(
             Code.LOST,
@@ -74,26 +75,25 @@ def _say_what_runs(run: StartedRun) -> None:
 
 def _load_summary() -> None:
     """While the script starts, there is time."""
-    try:
-        import fwtop.cli.summary  # noqa: F401
-    except ImportError:
-        pass
+    import fwtop.cli.summary  # noqa: F401
 
 
 def _print_summary(path: str) -> None:
-    try:
-        from fwtop.cli.summary import in_words
-    except ImportError:
-        return
-    from pathlib import Path
-
-    from fwtop.recording.store import RecordingError
+    from fwtop.cli.summary import text_of
+    from fwtop.recording.store import RecordingError, open_recording
+    from fwtop.summary import summarize
 
     try:
-        for line in in_words(Path(path)):
-            say(line)
+        with open_recording(Path(path)) as recording:
+            text = text_of(summarize(recording), Path(path))
     except RecordingError as error:
         say(str(error))
+        return
+    try:
+        sys.stderr.write(text)
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        pass
 
 
 def _is_terminal(descriptor: int) -> bool:

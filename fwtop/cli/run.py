@@ -27,7 +27,7 @@ def main(arguments: Namespace) -> int:
 
     target = find_target(arguments.target, settings)
     run = start(settings, target, terminal=True, pass_through=False)
-    return view(run.folder, run.recorder)
+    return view(run.folder, run.launch, run.recorder)
 
 
 def has_terminal() -> bool:

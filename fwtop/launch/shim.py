@@ -10,6 +10,11 @@ background. Whatever still holds the terminal after the script's end keeps it: t
 draining (and copying) until everybody has let go, long after exit.json is there.
 """
 
+# ruff: noqa: PTH104, PTH108, PTH110
+# pathlib would cost more to import than all the rest.
+
+from __future__ import annotations
+
 import base64
 import errno
 import fcntl
@@ -23,6 +28,10 @@ import sys
 import termios
 import time
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 FRAME = struct.Struct("<QBI")
 """Monotonic ns, stream (1 stdout or terminal, 2 stderr), length of what follows."""
 SEGMENT_BYTES = 4 << 20
@@ -30,7 +39,7 @@ SPOOL_SEGMENTS = 128
 """Unread output is kept up to this many segments; a recorder that is away may not fill the disk."""
 READ_BYTES = 1 << 16
 TERMINAL_PENDING_BYTES = 1 << 20
-"""What a terminal has not taken yet; more is skipped, for a stopped terminal may not stop training."""
+"""What a terminal has not taken yet; more is skipped: a stopped terminal does not stop training."""
 PIPE_CHUNK = 4096
 """A pipe that polls writable takes this much without blocking (PIPE_BUF)."""
 INPUT_PENDING_BYTES = 1 << 20
@@ -42,17 +51,17 @@ GRACE_NS = 300_000_000
 class Spool:
     """The output segments. A failed write loses its bytes, counts them, and is no failure."""
 
-    def __init__(self, folder):
+    def __init__(self, folder: str) -> None:
         self.folder = folder
         self.number = -1
-        self.file = None
+        self.file: int | None = None
         self.size = 0
         self.bytes_lost = 0
 
-    def _path(self, number):
-        return os.path.join(self.folder, "output-%06d" % number)
+    def _path(self, number: int) -> str:
+        return os.path.join(self.folder, f"output-{number:06d}")
 
-    def _rotate(self):
+    def _rotate(self) -> int:
         behind = self.number + 1 - SPOOL_SEGMENTS
         if behind >= 0 and os.path.exists(self._path(behind)):
             raise OSError(errno.ENOSPC, "nobody reads the output")
@@ -62,15 +71,18 @@ class Spool:
             os.close(self.file)
         self.file, self.size = file, 0
         self.number += 1
+        return file
 
-    def add(self, stream, data):
+    def add(self, stream: int, data: bytes) -> None:
+        """Append one frame."""
         frame = FRAME.pack(time.monotonic_ns(), stream, len(data)) + data
         try:
-            if self.file is None or self.size >= SEGMENT_BYTES:
-                self._rotate()
+            file = self.file
+            if file is None or self.size >= SEGMENT_BYTES:
+                file = self._rotate()
             view = memoryview(frame)
             while view:
-                view = view[os.write(self.file, view) :]
+                view = view[os.write(file, view) :]
             self.size += len(frame)
         except OSError:
             self.bytes_lost += len(data)
@@ -84,8 +96,8 @@ class Spool:
 class Copy:
     """The way to one of the launching command's own descriptors."""
 
-    def __init__(self, descriptor):
-        self.descriptor = descriptor
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor: int | None = descriptor
         self.pending = bytearray()
         self.terminal = os.isatty(descriptor)
         if self.terminal:
@@ -96,14 +108,17 @@ class Copy:
             except OSError:
                 self.terminal = False
 
-    def add(self, data):
+    def add(self, data: bytes) -> None:
+        """Queue output."""
         if self.descriptor is None:
             return
         if not self.terminal or len(self.pending) + len(data) <= TERMINAL_PENDING_BYTES:
             self.pending += data
 
-    def flush(self):
+    def flush(self) -> None:
         """Called when the descriptor polls writable, or is broken."""
+        if self.descriptor is None:
+            return
         try:
             size = len(self.pending) if self.terminal else PIPE_CHUNK
             del self.pending[: os.write(self.descriptor, self.pending[:size])]
@@ -114,7 +129,7 @@ class Copy:
             self.pending.clear()
 
     @property
-    def full(self):
+    def full(self) -> bool:
         """Whether the script has to wait, as it would for this pipe without fwtop."""
         return not self.terminal and len(self.pending) > 0
 
@@ -122,27 +137,31 @@ class Copy:
 class Shim:
     """One script from its start to its end."""
 
-    def __init__(self, folder, spec):
+    def __init__(self, folder: str, spec: dict[str, Any]) -> None:
         self.folder = folder
         self.spec = spec
         self.spool = Spool(folder)
-        self.copies = {}
-        self.sources = {}  # descriptor: stream
-        self.master = None
-        self.slave = None
-        self.child_closes = []
+        self.copies: dict[int, Copy] = {}
+        self.sources: dict[int, int] = {}
+        """Descriptor: stream."""
+        self.master: int | None = None
+        self.slave: int | None = None
         self.input = bytearray()
-        self.clients = {}  # descriptor: (socket, bytearray)
+        self.clients: dict[int, tuple[socket.socket, bytearray]] = {}
+        self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.woken = -1
         self.script_pid = 0
-        self.exit = None
+        self.error = ""
+        self.exit: dict[str, Any] | None = None
+        self.finished = False
 
     # --- start --------------------------------------------------------------------------------
 
-    def start(self):
+    def start(self) -> None:
+        """Start the script; shim.json is there afterwards, also if it cannot be executed."""
         if self.spec["pass_through"]:
             self.copies = {1: Copy(1), 2: Copy(2)}
-        targets = self._targets()
-        self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        targets, pipes = self._targets()
         path = os.path.join(self.folder, "shim.sock")
         if os.path.exists(path):
             os.unlink(path)
@@ -158,11 +177,10 @@ class Shim:
         if self.script_pid == 0:
             execute(self.spec["argv"], targets, self.slave, failure_write, inherited)
         os.close(failure_write)
-        for descriptor in self.child_closes:
+        for descriptor in pipes:
             os.close(descriptor)
-        error = os.read(failure_read, 4096).decode("utf-8", "replace")
+        self.error = os.read(failure_read, 4096).decode("utf-8", "replace")
         os.close(failure_read)
-        self.error = error
         write_json(
             os.path.join(self.folder, "shim.json"),
             {
@@ -172,13 +190,13 @@ class Shim:
                 "started_unix_ns": started[1],
             },
         )
-        let_go_of_standard_streams()
+        let_go_of_stdin()
 
-    def _targets(self):
-        """The script's descriptors 0, 1 and 2."""
+    def _targets(self) -> tuple[list[int], list[int]]:
+        """What become the script's descriptors 0, 1 and 2; those of them that are pipes of ours."""
         pass_through = self.spec["pass_through"]
         on_pty = [self.spec["terminal"] and (not pass_through or os.isatty(n)) for n in range(3)]
-        targets = [0, 1, 2]
+        targets, pipes = [0, 1, 2], []
         if any(on_pty):
             self.master, self.slave = os.openpty()
             if os.isatty(0):
@@ -188,16 +206,16 @@ class Shim:
             fcntl.ioctl(self.slave, termios.TIOCSCTTY, 0)
             self.sources[self.master] = 1 if on_pty[1] or not on_pty[2] else 2
         for number in range(3):
-            if on_pty[number]:
+            if on_pty[number] and self.slave is not None:
                 targets[number] = self.slave
             elif number > 0:
                 read, targets[number] = os.pipe()
                 os.set_blocking(read, False)
                 self.sources[read] = number
-                self.child_closes.append(targets[number])
-        return targets
+                pipes.append(targets[number])
+        return targets, pipes
 
-    def _catch(self):
+    def _catch(self) -> None:
         self.woken, wake = os.pipe()
         os.set_blocking(self.woken, False)
         os.set_blocking(wake, False)
@@ -209,29 +227,33 @@ class Shim:
 
     # --- requests -----------------------------------------------------------------------------
 
-    def signal(self, number, group=True):
+    def signal(self, number: int, group: bool = True) -> None:
+        """Send it to the script's process group, or to its first process alone."""
         if self.exit is None and self.script_pid > 0:
             try:
                 (os.killpg if group else os.kill)(self.script_pid, number)
             except OSError:
                 pass
 
-    def resize(self, rows, columns):
+    def resize(self, rows: int, columns: int) -> None:
+        """Set the terminal's size; the kernel tells the script."""
+        if self.slave is None:
+            return
         size = struct.pack("HHHH", rows & 0xFFFF, columns & 0xFFFF, 0, 0)
         fcntl.ioctl(self.slave, termios.TIOCSWINSZ, size)
 
-    def request(self, line):
+    def request(self, line: bytes) -> None:
+        """Do what one line asks; raises anything for a line that is no request."""
         body = json.loads(line)
         if "signal" in body:
             self.signal(int(body["signal"]), body.get("group", True))
-        elif self.slave is None:
-            return
-        elif "input" in body and len(self.input) < INPUT_PENDING_BYTES:
+        elif "input" in body and self.slave is not None and len(self.input) < INPUT_PENDING_BYTES:
             self.input += base64.b64decode(body["input"])
         elif "resize" in body:
             self.resize(int(body["resize"][0]), int(body["resize"][1]))
 
-    def serve(self, descriptor):
+    def serve(self, descriptor: int) -> None:
+        """Read a client's requests."""
         client, buffer = self.clients[descriptor]
         try:
             data = client.recv(READ_BYTES)
@@ -251,7 +273,8 @@ class Shim:
             del self.clients[descriptor]
             client.close()
 
-    def accept(self):
+    def accept(self) -> None:
+        """Take a client in; the folder's mode keeps others out."""
         try:
             client, _ = self.listener.accept()
         except OSError:
@@ -261,8 +284,9 @@ class Shim:
 
     # --- the loop -----------------------------------------------------------------------------
 
-    def run(self):
-        ended_ns = None
+    def run(self) -> None:
+        """Until the script has ended and nobody holds its terminal or pipes any more."""
+        ended_ns: int | None = None
         while self.sources or self.exit is None:
             readable, writable = self._poll(None if ended_ns is None or self.finished else 50)
             if self.woken in readable:
@@ -289,11 +313,7 @@ class Shim:
         if not self.finished:
             self.finish()
 
-    @property
-    def finished(self):
-        return self.folder is None
-
-    def _poll(self, timeout_ms):
+    def _poll(self, timeout_ms: int | None) -> tuple[set[int], set[int]]:
         poll = select.poll()
         poll.register(self.woken, select.POLLIN)
         waiting = any(copy.full for copy in self.copies.values())
@@ -304,13 +324,14 @@ class Shim:
             if events:
                 poll.register(descriptor, events)
         for copy in self.copies.values():
-            if copy.pending:
+            if copy.pending and copy.descriptor is not None:
                 poll.register(copy.descriptor, select.POLLOUT)
         if not self.finished:
             poll.register(self.listener, select.POLLIN)
             for descriptor in self.clients:
                 poll.register(descriptor, select.POLLIN)
-        readable, writable = set(), set()
+        readable: set[int] = set()
+        writable: set[int] = set()
         for descriptor, events in poll.poll(timeout_ms):
             if events & ~select.POLLOUT:
                 readable.add(descriptor)
@@ -318,7 +339,8 @@ class Shim:
                 writable.add(descriptor)
         return readable, writable
 
-    def read(self, descriptor):
+    def read(self, descriptor: int) -> None:
+        """Take output in."""
         stream = self.sources[descriptor]
         try:
             data = os.read(descriptor, READ_BYTES)
@@ -337,7 +359,10 @@ class Shim:
         if stream in self.copies:
             self.copies[stream].add(data)
 
-    def type(self):
+    def type(self) -> None:
+        """Give the terminal what was typed."""
+        if self.master is None:
+            return
         try:
             del self.input[: os.write(self.master, self.input[:READ_BYTES])]
         except BlockingIOError:
@@ -345,7 +370,7 @@ class Shim:
         except OSError:
             self.input.clear()
 
-    def reap(self):
+    def reap(self) -> bool:
         """Note the script's end, once. Its terminal closes when the last one lets go of it."""
         pid, status = os.waitpid(self.script_pid, os.WNOHANG)
         if pid == 0:
@@ -361,35 +386,45 @@ class Shim:
             self.slave = None
         return True
 
-    def finish(self):
+    def finish(self) -> None:
         """All output is in the segments: say how it ended, and leave the run folder alone."""
-        self.exit["bytes_lost"] = self.spool.bytes_lost
+        self.finished = True
+        body = {**(self.exit or {}), "bytes_lost": self.spool.bytes_lost}
         if self.error:
-            self.exit["error"] = self.error
+            body["error"] = self.error
         if self.spool.file is not None:
             os.close(self.spool.file)
         try:
-            write_json(os.path.join(self.folder, "exit.json"), self.exit, "exit.tmp")
+            write_json(os.path.join(self.folder, "exit.json"), body, "exit.tmp")
         except OSError:
             pass
-        self.folder = None
         self.listener.close()
         for client, _ in self.clients.values():
             client.close()
         self.clients.clear()
 
-    def _copy_rest(self):
+    def _copy_rest(self) -> None:
         """A pipe gets all of it; a terminal gets half a second to take the rest."""
         deadline = time.monotonic() + 0.5
         for copy in self.copies.values():
-            while copy.pending and (not copy.terminal or time.monotonic() < deadline):
+            while (
+                copy.pending
+                and copy.descriptor is not None
+                and (not copy.terminal or time.monotonic() < deadline)
+            ):
                 poll = select.poll()
                 poll.register(copy.descriptor, select.POLLOUT)
                 if poll.poll(100):
                     copy.flush()
 
 
-def execute(argv, targets, slave, failure_write, inherited):
+def execute(
+    argv: list[str],
+    targets: list[int],
+    slave: int | None,
+    failure_write: int,
+    inherited: dict[signal.Signals, Any],
+) -> None:
     """In the child: become the script. Exits 127 or 126 as a shell does if it cannot be."""
     code = 127
     try:
@@ -413,19 +448,19 @@ def execute(argv, targets, slave, failure_write, inherited):
             os.execv("/bin/sh", ["sh", *argv])  # as execvp(3) does for a script without `#!`
     except OSError as error:
         code = 127 if error.errno == errno.ENOENT else 126
-        os.write(failure_write, ("%s: %s" % (argv[0], error.strerror)).encode("utf-8", "replace"))
+        os.write(failure_write, f"{argv[0]}: {error.strerror}".encode("utf-8", "replace"))
     finally:
         os._exit(code)
 
 
-def let_go_of_standard_streams():
-    """The script has its own by now; ours would keep a pipe of the user's open for its reader."""
+def let_go_of_stdin() -> None:
+    """The script has it by now; ours would keep a pipe of the user's open for its writer."""
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 0)
     os.close(null)
 
 
-def reserve(path):
+def reserve(path: str) -> None:
     """Take the room for exit.json now: on a full disk there would be none for it at the end."""
     try:
         with open(path, "wb") as file:
@@ -434,7 +469,8 @@ def reserve(path):
         pass
 
 
-def write_json(path, body, temporary=None):
+def write_json(path: str, body: dict[str, Any], temporary: str | None = None) -> None:
+    """Write a file whole or not at all. `temporary` may be a name whose room is reserved."""
     part = path + ".tmp" if temporary is None else os.path.join(os.path.dirname(path), temporary)
     data = json.dumps(body).encode("ascii")[:4096].ljust(1024)
     file = os.open(part, os.O_WRONLY | os.O_CREAT, 0o600)
@@ -445,7 +481,8 @@ def write_json(path, body, temporary=None):
     os.rename(part, path)
 
 
-def drain(descriptor):
+def drain(descriptor: int) -> None:
+    """Empty a pipe."""
     try:
         while os.read(descriptor, 4096):
             pass
@@ -453,7 +490,8 @@ def drain(descriptor):
         pass
 
 
-def main():
+def main() -> None:
+    """Hold the script of one run folder."""
     folder = sys.argv[1]
     with open(os.path.join(folder, "launch.json"), "rb") as file:
         spec = json.load(file)
@@ -461,8 +499,12 @@ def main():
     try:
         shim.start()
     except Exception as error:
-        end = {"exit_status": 126, "exit_signal": None, "ended_monotonic_ns": time.monotonic_ns()}
-        end["error"] = "the shim cannot start: %s" % error
+        end = {
+            "exit_status": 126,
+            "exit_signal": None,
+            "ended_monotonic_ns": time.monotonic_ns(),
+            "error": f"the shim cannot start: {error}",
+        }
         write_json(os.path.join(folder, "exit.json"), end)
         raise
     for _ in range(100):  # a bug of ours may cost output; it may not hang up the script's terminal

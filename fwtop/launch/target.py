@@ -80,7 +80,7 @@ def choose_interpreter(python: str | None, environ: Mapping[str, str]) -> tuple[
     """(path, why). Raises TargetError where `--python` names none."""
     path = environ.get("PATH")
     if python is not None:
-        found = shutil.which(os.path.expanduser(python), path=path)
+        found = shutil.which(python, path=path)
         if found is None:
             raise TargetError(
                 f"--python {python}: no such interpreter", "give the path of a python executable"
@@ -150,7 +150,7 @@ def _head(path: Path) -> bytes:
 
 def _unknown(word: str) -> TargetError:
     if word.endswith(".py") or os.sep in word:
-        where = f" in {Path.cwd()}" if not os.path.isabs(word) else ""
+        where = f" in {Path.cwd()}" if not Path(word).is_absolute() else ""
         return TargetError(f"{word}: no such file{where}", "check the path")
     return TargetError(
         f"{word}: neither a file here, nor a command on PATH, nor a subcommand of fwtop's",

@@ -1,4 +1,4 @@
-"""The recorder's process: `python …/fwtop/recorder/__main__.py RUN_FOLDER [--resume] [--ready-fd N]`.
+"""The recorder's process: `python …/recorder/__main__.py RUN_FOLDER [--resume] [--ready-fd N]`.
 
 Run by path and never with `-m`, which would let modules in the user's working folder shadow ours.
 Tells who started it, over `--ready-fd`, one JSON object a line: `{"event": "ready"}`, or

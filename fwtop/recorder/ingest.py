@@ -14,6 +14,7 @@ import msgspec
 
 from fwtop.recorder import statements as sql
 from fwtop.recorder.notices import Notices
+from fwtop.recorder.rollups import Row
 from fwtop.recorder.writer import Writer
 from fwtop_profilers import wire
 
@@ -165,7 +166,7 @@ class Ingest:
                 process_id=process.id,
             )
         skip = max(0, process.last_index + 1 - first)  # sent again after a reconnection
-        rows = [
+        rows: list[Row] = [
             (process.id, first + n, self._at(message.start_ns[n]), max(0, message.duration_ns[n]),
              *(column[n] for column in columns), message.flags[n], samples[n])
             for n in range(skip, count)

@@ -115,9 +115,12 @@ class DeviceRows:
                 self._writer.add(sql.DEVICE_SAMPLE, (*key, *values))
         for process in samples.processes:
             if process.device_key in self._ids:
-                key = (self._ids[process.device_key], process.pid, self._at(process.at_ns))
-                row = (*key, process.name, process.memory_bytes, int(process.own))
-                self._writer.add(sql.DEVICE_PROCESS, row)
+                number, at_ns = self._ids[process.device_key], self._at(process.at_ns)
+                self._writer.add(
+                    sql.DEVICE_PROCESS,
+                    (number, process.pid, at_ns, process.name, process.memory_bytes,
+                     int(process.own)),
+                )  # fmt: skip
         if not samples.stale:
             at_ns = min((p.at_ns for p in samples.processes), default=samples.at_ns)
             read = {self._ids[r.device_key] for r in samples.readings if r.device_key in self._ids}

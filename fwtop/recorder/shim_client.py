@@ -1,4 +1,4 @@
-"""The recorder's end of the shim: starting it, asking it, and what it has left in the run folder."""
+"""The recorder's end of the shim: starting it, asking it, what it has left in the run folder."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from fwtop.run_folder import RunFolder
 
@@ -103,7 +104,7 @@ def script_alive(state: ShimState) -> bool:
     return True
 
 
-def _read(path: Path) -> dict[str, object] | None:
+def _read(path: Path) -> dict[str, Any] | None:
     try:
         body = json.loads(path.read_bytes())
     except (OSError, ValueError):
