@@ -5,6 +5,7 @@ Owns text and its width in terminal cells; knows no colour, no widget and no tab
 
 from __future__ import annotations
 
+import textwrap
 import unicodedata
 from datetime import datetime
 from functools import lru_cache
@@ -181,6 +182,11 @@ def pad(text: str, cells: int, *, right: bool = False) -> str:
     text = ellipsis(text, cells)
     space = " " * (cells - cell_width(text))
     return space + text if right else text + space
+
+
+def wrapped(text: str, columns: int) -> list[str]:
+    """The text in lines of at most `columns`, at least one."""
+    return textwrap.wrap(text, columns, break_on_hyphens=False) or [""]
 
 
 def _scaled(value: float, units: tuple[tuple[int, str], ...], *, whole_first: bool = True) -> str:

@@ -6,7 +6,6 @@ A part of which nothing is known is left out.
 from __future__ import annotations
 
 import shlex
-import textwrap
 from collections.abc import Iterator
 
 from fwtop.analysis.summary_model import OperatorSummary, Summary
@@ -26,6 +25,7 @@ from fwtop.formatting import (
     pad,
     plural,
     printable,
+    wrapped,
 )
 
 INDENT = 11
@@ -229,17 +229,13 @@ def _findings(summary: Summary, columns: int) -> Iterator[str]:
     label = "findings"
     width = columns - INDENT - 2
     for finding in summary.findings:
-        for number, line in enumerate(_wrapped(printable(finding.why), width)):
+        for number, line in enumerate(wrapped(printable(finding.why), width)):
             yield _labelled(
                 label, (MARKS.get(finding.severity, "- ") if not number else "  ") + line
             )
             label = ""
-        for number, line in enumerate(_wrapped(printable(finding.next), width - 2)):
+        for number, line in enumerate(wrapped(printable(finding.next), width - 2)):
             yield _labelled("", ("  → " if not number else "    ") + line)
-
-
-def _wrapped(text: str, cells: int) -> list[str]:
-    return textwrap.wrap(text, cells, break_on_hyphens=False) or [""]
 
 
 def _labelled(label: str, text: str) -> str:
