@@ -139,8 +139,10 @@ class Follower:
         self._restarts += 1
         self._say("the recorder died; another one takes over")
         try:
-            self._recorder = RecorderProcess(self._folder, resume=True)
-        except OSError as error:
+            recorder = RecorderProcess(resume=True)
+            recorder.begin(self._folder)
+            self._recorder = recorder
+        except (OSError, RecorderError) as error:
             self._say(f"it cannot be started: {error}")
 
     def _without_recorder(self) -> Ending:

@@ -70,8 +70,8 @@ def has_recorder(folder: RunFolder) -> bool:
 def resume(folder: RunFolder) -> RecorderProcess:
     """Another recorder for a run whose recorder died. Raises Failure."""
     try:
-        recorder = RecorderProcess(folder, resume=True)
-        recorder.wait_until_ready()
+        recorder = RecorderProcess(resume=True)
+        recorder.begin(folder)
     except (RecorderError, OSError) as error:
         raise Failure(
             Code.START,

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from fwtop import control
 from fwtop.run_folder import RunFolder
 
 FIRST_S = 10.0
@@ -28,6 +27,8 @@ class Progress:
         elapsed = time.monotonic() - self._started
         if self._quiet or elapsed < self._next:
             return
+        from fwtop import control
+
         self._next = elapsed + min(LONGEST_S, max(FIRST_S, elapsed))
         try:
             answer = control.ask(self._folder.control_socket, control.Ping(), timeout_s=0.5)

@@ -6,12 +6,16 @@ import os
 import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fwtop.cli import options
 from fwtop.cli.diagnostics import Code, Failure, say
-from fwtop.cli.follow import Ending, Follower, end_as
 from fwtop.cli.progress import Progress
-from fwtop.cli.starting import StartedRun, find_target, start
+from fwtop.launch.recorder_process import RecorderProcess
+
+if TYPE_CHECKING:
+    from fwtop.cli.follow import Ending
+    from fwtop.cli.starting import StartedRun
 
 TAKES_TARGET = True
 
@@ -24,22 +28,24 @@ def configure(parser: ArgumentParser) -> None:
 
 def main(arguments: Namespace) -> int:
     """Exit status: the script's own."""
-    settings = options.settle(arguments)
-    return record(settings, arguments.target)
+    return record(RecorderProcess(), arguments)
 
 
-def record(settings: options.Settings, words: list[str]) -> int:
+def record(recorder: RecorderProcess, arguments: Namespace) -> int:
     """Run to the end. Raises Failure if it cannot start; returns the script's exit status."""
-    target = find_target(words, settings)
+    from fwtop.cli.follow import Follower
+    from fwtop.cli.starting import find_target, start
+
+    settings = options.settle(arguments)
+    target = find_target(arguments.target, settings)
     terminal = _is_terminal(1) or _is_terminal(2)
-    run = start(settings, target, terminal, pass_through=True)
+    run = start(recorder, settings, target, terminal, pass_through=True)
     if not settings.quiet:
         _say_what_runs(run)
         _load_summary()
     relay = terminal and _is_terminal(0)
     follower = Follower(run.folder, run.recorder, relay, Progress(run.folder, settings.quiet))
-    ending = follower.follow()
-    return conclude(run.folder.run_id, ending, settings.quiet)
+    return conclude(run.folder.run_id, follower.follow(), settings.quiet)
 
 
 def conclude(run_id: str, ending: Ending, quiet: bool) -> int:
@@ -62,6 +68,8 @@ def conclude(run_id: str, ending: Ending, quiet: bool) -> int:
             f"how the script of {run_id} ended is not known: it vanished together with its shim",
             "what was recorded until then is kept",
         )
+    from fwtop.cli.follow import end_as
+
     return end_as(ending)
 
 

@@ -7,6 +7,7 @@ from argparse import ArgumentParser, Namespace
 
 from fwtop.cli import options
 from fwtop.cli.record import record
+from fwtop.launch.recorder_process import RecorderProcess
 
 TAKES_TARGET = True
 
@@ -19,14 +20,15 @@ def configure(parser: ArgumentParser) -> None:
 
 def main(arguments: Namespace) -> int:
     """Exit status: the script's own, or 0 after a detach."""
+    recorder = RecorderProcess()
     settings = options.settle(arguments)
     if settings.no_viewer or not has_terminal():
-        return record(settings, arguments.target)
+        return record(recorder, arguments)
     from fwtop.cli.starting import find_target, start
     from fwtop.cli.viewing import view
 
     target = find_target(arguments.target, settings)
-    run = start(settings, target, terminal=True, pass_through=False)
+    run = start(recorder, settings, target, terminal=True, pass_through=False)
     return view(run.folder, run.launch, run.recorder)
 
 

@@ -40,8 +40,14 @@ def find_target(words: list[str], settings: Settings) -> Target:
         raise Failure(Code.TARGET, str(error), error.next) from error
 
 
-def start(settings: Settings, target: Target, terminal: bool, pass_through: bool) -> StartedRun:
-    """Start it. Raises Failure, and then nothing has been started."""
+def start(
+    recorder: RecorderProcess,
+    settings: Settings,
+    target: Target,
+    terminal: bool,
+    pass_through: bool,
+) -> StartedRun:
+    """Start it with a recorder that waits. Raises Failure, and then nothing has been started."""
     run_id = new_run_id()
     recording = _recording_path(settings, run_id)
     folder = run_folder.of(run_id)
@@ -58,8 +64,7 @@ def start(settings: Settings, target: Target, terminal: bool, pass_through: bool
     try:
         launch = _launch(settings, target, run_id, recording, folder, terminal, pass_through)
         spec.write(launch, folder.launch)
-        recorder = RecorderProcess(folder)
-        recorder.wait_until_ready()
+        recorder.begin(folder)
     except (RecorderError, OSError, UnicodeError) as error:
         log = _last_line(folder.recorder_log)
         folder.remove()

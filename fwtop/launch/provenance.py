@@ -6,7 +6,6 @@ Nothing here may fail a run: what cannot be had is None or absent.
 from __future__ import annotations
 
 import os
-import platform
 import subprocess
 from dataclasses import dataclass
 
@@ -40,6 +39,8 @@ def versions() -> dict[str, str]:
 
 
 def _distribution() -> str | None:
+    import platform  # not needed before the script has started
+
     try:
         return platform.freedesktop_os_release().get("PRETTY_NAME")
     except OSError:

@@ -1,13 +1,14 @@
 """Starting a recorder in a process of its own, and hearing from it.
 
-Owns the pipe between the command line and the recorder; imports nothing of the recorder's, which
-starts in its own time, beside us.
+Owns the connection between the command line and the recorder; imports nothing of the recorder's,
+which loads in its own time, beside us.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -43,33 +44,37 @@ class Finished:
 class RecorderProcess:
     """A recorder that we started. It goes on without us."""
 
-    def __init__(self, folder: RunFolder, resume: bool = False) -> None:
-        """Start it; raises OSError."""
-        read, write = os.pipe()
-        arguments = [str(folder.path), "--ready-fd", str(write)]
-        if resume:
-            arguments.append("--resume")
+    def __init__(self, resume: bool = False) -> None:
+        """Start its process, which loads while we look for what to run; raises OSError."""
+        ours, theirs = socket.socketpair()
+        arguments = [str(theirs.fileno()), *(["--resume"] if resume else [])]
         silent = subprocess.DEVNULL if resume else None
-        try:
+        with theirs:
             self._process = subprocess.Popen(
                 [sys.executable, str(_RECORDER), *arguments],
-                pass_fds=(write,),
+                pass_fds=(theirs.fileno(),),
                 start_new_session=True,
                 stdin=silent,
                 stdout=silent,
                 stderr=silent,
             )
-        finally:
-            os.close(write)
-        self.descriptor = read
+        self._socket = ours
+        self.descriptor = ours.fileno()
         """Readable when it has said something, and when it is gone."""
         self.finished: Finished | None = None
         self.gone = False
         self.script_pid: int | None = None
         self._buffer = b""
 
-    def wait_until_ready(self) -> None:
-        """Until the script has started. Raises RecorderError if it never will."""
+    def begin(self, folder: RunFolder) -> None:
+        """Let it start the run (or take it over), and wait until the script has started.
+
+        Raises RecorderError if it never will.
+        """
+        try:
+            self._socket.sendall(os.fsencode(folder.path) + b"\n")
+        except OSError as error:
+            raise RecorderError(f"the recorder ended before it was asked: {error}") from error
         while self.script_pid is None and self.finished is None:
             if self.gone:
                 raise RecorderError(
@@ -79,7 +84,7 @@ class RecorderProcess:
 
     def hear(self) -> None:
         """Take what it says; blocks until there is something. Raises RecorderError."""
-        data = os.read(self.descriptor, 65536)
+        data = self._socket.recv(65536)
         self._buffer += data
         while b"\n" in self._buffer:
             line, _, self._buffer = self._buffer.partition(b"\n")
@@ -98,5 +103,5 @@ class RecorderProcess:
             raise RecorderError(body["text"], body["next"])
 
     def let_go(self) -> None:
-        """Listen no more; it goes on."""
-        os.close(self.descriptor)
+        """Listen no more. It goes on, or ends if it has not begun."""
+        self._socket.close()

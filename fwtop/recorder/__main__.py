@@ -1,8 +1,9 @@
-"""The recorder's process: `python …/recorder/__main__.py RUN_FOLDER [--resume] [--ready-fd N]`.
+"""The recorder's process: `python …/recorder/__main__.py DESCRIPTOR [--resume]`.
 
 Run by path and never with `-m`, which would let modules in the user's working folder shadow ours.
-Tells who started it, over `--ready-fd`, one JSON object a line: `{"event": "ready"}`, or
-`{"event": "error", "text", "next"}`; and at the end `{"event": "finished", …}`.
+DESCRIPTOR is a socket to who started it, who names the run folder, once it is ready, in one line;
+nothing has begun before. The answers are JSON objects, one a line: `{"event": "ready", …}` or
+`{"event": "error", "text", "next"}`, and at the end `{"event": "finished", …}`.
 """
 
 from __future__ import annotations
@@ -14,12 +15,12 @@ if __name__ == "__main__":
     # The script's own folder comes first on sys.path, and holds modules named like others.
     sys.path[0] = str(Path(__file__).resolve().parent.parent.parent)
 
-import argparse
 import contextlib
 import fcntl
 import json
 import os
 import signal
+import socket
 import time
 import traceback
 from typing import IO, TYPE_CHECKING, Any
@@ -52,47 +53,52 @@ class StartError(Exception):
 class Parent:
     """Who started us, as long as they listen."""
 
-    def __init__(self, descriptor: int | None) -> None:
-        self._descriptor = descriptor
+    def __init__(self, descriptor: int) -> None:
+        self._socket: socket.socket | None = socket.socket(fileno=descriptor)
+
+    def folder(self) -> RunFolder | None:
+        """The run folder; None if there will be no run after all."""
+        assert self._socket is not None
+        with self._socket.makefile("rb") as lines:
+            line = lines.readline()
+        return RunFolder(Path(os.fsdecode(line[:-1]))) if line.endswith(b"\n") else None
 
     def tell(self, **body: object) -> None:
         """Send one line; nobody may be there any more."""
-        if self._descriptor is None:
+        if self._socket is None:
             return
         try:
-            os.write(self._descriptor, json.dumps(body).encode("ascii") + b"\n")
+            self._socket.sendall(json.dumps(body).encode("ascii") + b"\n")
         except OSError:
-            self._descriptor = None
+            self._socket = None
 
 
 def main() -> int:
     """Record one run. Returns the process's exit status."""
-    parser = argparse.ArgumentParser(prog="fwtop.recorder")
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--resume", action="store_true")
-    parser.add_argument("--ready-fd", type=int)
-    arguments = parser.parse_args()
-    folder = RunFolder(arguments.folder)
-    parent = Parent(arguments.ready_fd)
+    parent = Parent(int(sys.argv[1]))
+    folder = parent.folder()
+    if folder is None:
+        return 0
     try:
-        lock = _lock(folder)
-        launch = spec.read(folder.launch)
-        stdio = _move_standard_streams(folder, keep=launch.pass_through and not arguments.resume)
-        begin = _resume if arguments.resume else _start
-        sockets = bind(folder.probe_socket), bind(folder.control_socket)
-        recording, shim, started_ns = begin(folder, launch, stdio)
+        return _run(folder, parent, resumed="--resume" in sys.argv[2:])
     except (StartError, RecordingError) as error:
         parent.tell(event="error", text=str(error), next=error.next)
-        return 1
     except Exception as error:
         traceback.print_exc()
         parent.tell(event="error", text=f"{type(error).__name__}: {error}", next="")
-        return 1
-    with lock:
+    return 1
+
+
+def _run(folder: RunFolder, parent: Parent, resumed: bool) -> int:
+    with _lock(folder):
+        launch = spec.LaunchSpec(**json.loads(folder.launch.read_bytes()))
+        stdio = _move_standard_streams(folder, keep=launch.pass_through and not resumed)
+        sockets = bind(folder.probe_socket), bind(folder.control_socket)
+        recording, shim, started_ns = (_resume if resumed else _start)(folder, launch, stdio)
         from fwtop.recorder.supervisor import Supervisor  # while the script starts
 
         run = Supervisor(folder, launch, shim, recording, Server(), started_ns)
-        if arguments.resume:
+        if resumed:
             run.restore()
         run.listen(*sockets)
         _write_recorder_json(folder, launch)

@@ -23,6 +23,8 @@ SAMPLERS = (
     ("fwtop.devices.host.sampler", "HostSampler"),
     ("fwtop.devices.nvidia.sampler", "NvidiaSampler"),
 )
+START_DELAY_S = 0.3
+"""The script's own start comes first, and a script that is over by then has nothing to sample."""
 GONE_AFTER_NS = 60_000_000_000
 """A process that has ended stays in the list this long."""
 
@@ -39,7 +41,7 @@ class Sampling:
         self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
-        """Start a thread a sampler; importing them happens there, beside the script's start."""
+        """Start a thread a sampler; importing them happens there, a little later."""
         for module, name in SAMPLERS:
             thread = threading.Thread(target=self._run, args=(module, name), name=name, daemon=True)
             thread.start()
@@ -50,6 +52,8 @@ class Sampling:
         self._stop.set()
 
     def _run(self, module: str, name: str) -> None:
+        if self._stop.wait(START_DELAY_S):
+            return
         try:
             sampler: Sampler = getattr(importlib.import_module(module), name)()
             sampler.start()

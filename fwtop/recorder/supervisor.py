@@ -36,6 +36,7 @@ PROBE_GRACE_S = 2.0
 """After the script's end, for probes that are still connected."""
 WINDOW_GRACE_S = 30.0
 """After the script's end, for windows that are still being decoded."""
+GIT_GRACE_S = 1.0
 FULL_DISK_GRACE_S = 5.0
 MAX_BAD_MESSAGES = 20
 """A connection that sends more of them is dropped."""
@@ -121,7 +122,8 @@ class Supervisor:
     def run(self) -> Outcome:
         """Record until the script has ended and everything is written."""
         self.sampling.start()
-        threading.Thread(target=self._revision, name="git", daemon=True).start()
+        git = threading.Thread(target=self._revision, name="git", daemon=True)
+        git.start()
         next_flush = 0.0
         while True:
             self.server.poll(max(0.0, min(FLUSH_S, next_flush - time.monotonic())))
@@ -130,6 +132,7 @@ class Supervisor:
                 self._flush()
                 next_flush = time.monotonic() + FLUSH_S
             if self._ended():
+                git.join(GIT_GRACE_S)
                 return self._finish()
 
     def probes(self) -> list[Connection]:

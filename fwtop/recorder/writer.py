@@ -10,12 +10,14 @@ from __future__ import annotations
 import sqlite3
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fwtop.recorder import statements as sql
 from fwtop.recorder.rollups import Rollups, Row
-from fwtop.recorder.traced import DecodedWindow
 from fwtop.recording.schema import ROLLUP_NS
+
+if TYPE_CHECKING:
+    from fwtop.recorder.traced import DecodedWindow
 
 PENDING_ROWS = 20_000
 """More than this is written at once."""
