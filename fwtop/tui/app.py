@@ -106,7 +106,7 @@ class FwtopApp(App[None]):
         self._watcher.stop()
 
     def script_status(self) -> int | None:
-        """The script's exit status as a shell tells it, or None if it is not known to have ended."""
+        """The script's exit status as a shell tells it; None unless it is known to have ended."""
         run = self.snapshot.run if self.snapshot is not None else None
         if run is None or run.state not in ("finished", "finishing"):
             return None
@@ -239,7 +239,7 @@ class FwtopApp(App[None]):
         if message.panel.SUBJECT in FULL_SCREENS:
             self.action_open(SUBJECTS.index(message.panel.SUBJECT) + 1)
 
-    def action_back(self) -> None:
+    async def action_back(self) -> None:
         """From a full screen to the overview; from the cursor to now."""
         if len(self.screen_stack) > 2:
             self.pop_screen()

@@ -5,7 +5,8 @@ Block characters and not Braille: they exist in every terminal font and look the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from math import floor, log10
 
 from fwtop.tui.drawing import Row
 
@@ -47,7 +48,8 @@ def sparkline(values: Values, width: int, top: float | None = None) -> str:
 def area(values: Values, width: int, height: int, top: float, bottom: float = 0.0) -> list[str]:
     """A filled plot of the last `width` values: `height` strings, the upper first."""
     shown: list[float | None] = list(values)[-width:]
-    shown = [None] * (width - len(shown)) + shown
+    missing: list[float | None] = [None] * (width - len(shown))
+    shown = missing + shown
     span = max(top - bottom, 1e-12)
     eighths = []
     for value in shown:
@@ -93,19 +95,79 @@ def cut_out(row: Row, column: int, text: str, role: str) -> Row:
     return result
 
 
+def stacked_area(
+    bins: Sequence[Sequence[tuple[str, float]] | None], height: int, top: float
+) -> list[Row]:
+    """Parts (phase name, value) stacked from below in each column, `height` rows, the upper first.
+
+    A cell that two parts share shows the lower one in front of the upper one; of three, the two
+    that fill most of it.
+    """
+    columns = [_edges(parts or (), height * 8, top) for parts in bins]
+    rows: list[Row] = []
+    for line in range(height - 1, -1, -1):
+        row: Row = []
+        for edges in columns:
+            text, role = _cell(edges, line * 8)
+            if row and row[-1][1] == role:
+                row[-1] = (row[-1][0] + text, role)
+            else:
+                row.append((text, role))
+        rows.append(row)
+    return rows
+
+
+def _edges(parts: Sequence[tuple[str, float]], eighths: int, top: float) -> list[tuple[str, int]]:
+    """Where each part ends, in eighths of a cell from below; what exists gets at least one."""
+    edges: list[tuple[str, int]] = []
+    total = 0.0
+    for name, value in parts:
+        total += value
+        end = min(eighths, round(total / top * eighths)) if top > 0 else 0
+        edges.append((name, end))
+    if edges and edges[-1][1] == 0:
+        edges[-1] = (edges[-1][0], 1)
+    return edges
+
+
+def _cell(edges: Sequence[tuple[str, int]], base: int) -> tuple[str, str]:
+    """The character and role of the cell that covers eighths [base, base + 8)."""
+    filled: list[tuple[str, int]] = []
+    start = 0
+    for name, end in edges:
+        inside = min(end, base + 8) - max(start, base)
+        if inside > 0:
+            filled.append((name, inside))
+        start = max(start, end)
+    if not filled:
+        return " ", "text"
+    full = sum(length for _, length in filled) == 8
+    if not full or len(filled) == 1:
+        name, _ = max(filled, key=lambda part: part[1])
+        return LEVELS[sum(length for _, length in filled)], f"phase {name}"
+    kept = sorted(filled, key=lambda part: -part[1])[:2]
+    lower, upper = sorted(kept, key=lambda part: filled.index(part))
+    level = max(1, min(7, round(lower[1] * 8 / (lower[1] + upper[1]))))
+    return LEVELS[level], f"{lower[0]} over {upper[0]}"
+
+
+def usual_ceiling(values: Iterable[float]) -> float:
+    """A scale that shows the usual values well: what is far above nine in ten is cut at the top."""
+    known = sorted(values)
+    if not known:
+        return 1.0
+    return nice_ceiling(min(known[-1], known[int((len(known) - 1) * 0.9)] * 1.25) * 1.1)
+
+
 def nice_ceiling(value: float) -> float:
-    """The next 1, 1.5, 2, 3, 5 or 7.5 times a power of ten: a scale that does not move each tick."""
+    """The next 1, 1.5, 2, 3, 5 or 7.5 times a power of ten: a scale that seldom moves."""
     if value <= 0:
         return 1.0
-    power = 1.0
-    while power < value:
-        power *= 10
-    while power >= value * 10:
-        power /= 10
-    for step in (0.1, 0.15, 0.2, 0.3, 0.5, 0.75):
-        if power * step >= value:
-            return power * step
-    return power
+    power = 10.0 ** floor(log10(value))
+    for step in (1.0, 1.5, 2.0, 3.0, 5.0, 7.5):
+        if power * step >= value * (1 - 1e-9):
+            return float(power * step)
+    return float(power * 10)
 
 
 def stacked(

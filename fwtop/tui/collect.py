@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from fwtop.analysis.steps import StepFigures, StepTotals, figures, of_steps
 from fwtop.queries import compiles, devices, host, log, memory, operators, run, step_bins, steps
 from fwtop.recording.model import PHASES, LogChunk, Process, Run, Step, Window
+from fwtop.recording.schema import ROLLUP_NS
 from fwtop.recording.store import Recording, RecordingError
 from fwtop.tui.script_terminal import ScriptTerminal
 from fwtop.tui.snapshot import (
@@ -35,11 +36,14 @@ SLOWEST = 100
 TAIL_BYTES = 1 << 16
 FULL_TAIL_BYTES = 4 << 20
 TRACED_OR_COMPILED = 3
+SETTLED_NS = 30_000_000_000
+"""Steps come later than they began: by their own length and the recorder's batches."""
 S = 1_000_000_000
 BIN_LENGTHS_NS = tuple(
     int(seconds * S)
     for seconds in (
-        0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 43200
+        0.1, 0.2, 0.5, 1, 2, 3, 5, 10, 20, 30, 60, 120, 200, 300, 600, 900, 1200, 1800, 3600, 7200,
+        14400, 28800, 86400,
     )
 )  # fmt: skip
 
@@ -50,6 +54,7 @@ class Collector:
     def __init__(self, recording: Recording, now: Callable[[Run], int] | None = None) -> None:
         self.recording = recording
         self._now = now
+        self._bins = _Bins(recording)
         self._log = _LogReader(recording)
         self._operators = _OperatorsReader(recording)
         self._findings: FindingsView | None = None
@@ -60,7 +65,7 @@ class Collector:
         recording = self.recording
         this = run.get_run(recording)
         moment = Moment(self._newest_ns(this), wanted.cursor_ns, wanted.paused_ns)
-        axis = axis_of(wanted, moment)
+        axis = axis_of(wanted, moment, this.live)
         failures: dict[str, str] = {}
         parts: dict[str, object] = {}
         makers: dict[str, Callable[[], object]] = {
@@ -132,22 +137,10 @@ class Collector:
             recent=_recent_figures(recent),
             whole=whole,
             axis=axis,
-            bins=self._bins(axis, process_id),
+            bins=self._bins.along(axis, process_id, moment.now_ns),
             slowest=slowest,
             distribution=spread,
         )
-
-    def _bins(self, axis: TimeAxis, process_id: int) -> Sequence[StepBin | None]:
-        bins: list[StepBin | None] = [None] * axis.count
-        first = axis.start_ns // axis.bin_ns
-        found = step_bins.binned(
-            self.recording, max(0, axis.start_ns), axis.end_ns, axis.bin_ns, process_id
-        )
-        for sums in found:
-            index = sums.bin - first
-            if 0 <= index < axis.count:
-                bins[index] = _bin(sums)
-        return bins
 
     def _compile(self, wanted: Wanted, moment: Moment) -> CompileView:
         kinds = None if wanted.full == "compile" else _EVENT_KINDS
@@ -189,23 +182,17 @@ class Collector:
 
     def _found(self, this: Run, moment: Moment) -> FindingsView:
         """Findings cost a whole summary, so a live run is judged every ten seconds."""
+        from fwtop.summary import summarize
+
         age = None if self._findings_at_ns is None else moment.now_ns - self._findings_at_ns
         notices = run.notices(self.recording)
         if self._findings is None or not this.live or age is None or age > 10 * S or age < 0:
             self._findings_at_ns = moment.now_ns
-            self._findings = FindingsView(_findings_of(self.recording), notices)
+            self._findings = FindingsView(summarize(self.recording).findings, notices)
         return FindingsView(self._findings.findings, notices)
 
 
 _EVENT_KINDS = ("compile", "graph_break", "recompile", "trace", "retrace", "xla", "fallback")
-
-
-def _findings_of(recording: Recording) -> Sequence[object]:
-    try:
-        from fwtop.summary import summarize
-    except ImportError:
-        return ()
-    return summarize(recording).findings
 
 
 def _recent_figures(recent: Sequence[Step]) -> StepFigures | None:
@@ -244,17 +231,54 @@ def distribution(totals: StepTotals, buckets: int = 24) -> Sequence[tuple[float,
     return [(low + width * (n + 1), round(count * scale)) for n, count in enumerate(counts)]
 
 
-def axis_of(wanted: Wanted, moment: Moment) -> TimeAxis:
-    """The stretch to plot: bins of a round length, aligned, so that a plot moves bin by bin."""
+def axis_of(wanted: Wanted, moment: Moment, live: bool = True) -> TimeAxis:
+    """The stretch to plot: bins of a round length, aligned, so that a plot moves bin by bin.
+
+    The whole of a run that has ended stands still, so its bins need not be round.
+    """
     columns = max(10, wanted.columns)
-    span = wanted.span_ns or max(S, moment.now_ns)
+    newest = moment.now_ns if moment.paused_ns is None else moment.paused_ns
+    whole = not wanted.span_ns
+    span = wanted.span_ns or max(S, newest)
     bin_ns = next((length for length in BIN_LENGTHS_NS if length * columns >= span),
                   BIN_LENGTHS_NS[-1])  # fmt: skip
-    end = moment.now_ns if moment.paused_ns is None else moment.paused_ns
-    if wanted.axis_end_ns is not None:
-        end = wanted.axis_end_ns
+    if whole and not live:
+        unit = S // 10 if bin_ns < 60 * S else ROLLUP_NS
+        bin_ns = -(-span // (columns * unit)) * unit
+    if whole:
+        return TimeAxis(0, bin_ns, columns, whole=True)
+    end = newest if wanted.axis_end_ns is None else wanted.axis_end_ns
     end = -(-max(1, end) // bin_ns) * bin_ns
     return TimeAxis(end - bin_ns * columns, bin_ns, columns)
+
+
+class _Bins:
+    """Bins that have passed do not change: only the newest are read again."""
+
+    def __init__(self, recording: Recording) -> None:
+        self._recording = recording
+        self._key: object = None
+        self._bins: dict[int, StepBin] = {}
+        self._from = 0
+        self._to = 0
+        """Bins [from, to) are settled."""
+
+    def along(self, axis: TimeAxis, process_id: int, newest_ns: int) -> Sequence[StepBin | None]:
+        key = (process_id, axis.bin_ns)
+        first = max(0, axis.start_ns // axis.bin_ns)
+        end = axis.end_ns // axis.bin_ns
+        if key != self._key or not self._from <= first <= self._to:
+            self._key, self._bins = key, {}
+            self._from = self._to = first
+        if end > self._to:
+            found = step_bins.binned(
+                self._recording, self._to * axis.bin_ns, axis.end_ns, axis.bin_ns, process_id
+            )
+            self._bins.update((sums.bin, _bin(sums)) for sums in found)
+            settled = (newest_ns - SETTLED_NS) // axis.bin_ns
+            self._to = max(self._to, min(end, settled))
+        start = axis.start_ns // axis.bin_ns
+        return [self._bins.get(start + index) for index in range(axis.count)]
 
 
 class _OperatorsReader:

@@ -88,7 +88,7 @@ def pieces_of(update: Any) -> Iterable[tuple[int, int, Iterable[Segment]]]:
 
 
 def cells_of(segments: Iterable[Segment]) -> list[Cell | None]:
-    """One entry a terminal cell; a wide character takes two, a combining one joins the cell before."""
+    """One entry a terminal cell; a wide character takes two, a combining one none."""
     cells: list[Cell | None] = []
     for text, style, control in segments:
         if control:

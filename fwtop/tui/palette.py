@@ -12,28 +12,41 @@ from types import MappingProxyType
 
 from rich.style import Style
 
-BLUE = 33
-TEAL = 31
-GREEN = 29
+BLUE = 32
+SLATE = 67
+TEAL = 66
+GREEN = 65
+LEAF = 28
 ORANGE = 166
 RED = 160
-PURPLE = 133
+PURPLE = 97
 GREY = 244
 OLIVE = 100
-BROWN = 137
-SLATE = 67
 
-COLOURS = (BLUE, TEAL, GREEN, ORANGE, RED, PURPLE, GREY, OLIVE, BROWN, SLATE)
+COLOURS = (BLUE, SLATE, TEAL, GREEN, LEAF, ORANGE, RED, PURPLE, GREY, OLIVE)
 
 
-def _style(colour: int | None = None, **attributes: bool) -> Style:
-    return Style(color=None if colour is None else f"color({colour})", **attributes)
+def _style(
+    colour: int | None = None,
+    ground: int | None = None,
+    *,
+    bold: bool | None = None,
+    underline: bool | None = None,
+    reverse: bool | None = None,
+) -> Style:
+    return Style(
+        color=None if colour is None else f"color({colour})",
+        bgcolor=None if ground is None else f"color({ground})",
+        bold=bold,
+        underline=underline,
+        reverse=reverse,
+    )
 
 
 PHASE_COLOURS = {
     "input": ORANGE,
     "h2d": OLIVE,
-    "forward": BLUE,
+    "forward": SLATE,
     "backward": PURPLE,
     "optimizer": GREEN,
     "other": GREY,
@@ -61,16 +74,16 @@ ROLES = MappingProxyType(
         "select": _style(reverse=True),
         "cursor": _style(ORANGE, bold=True),
         "mark": _style(TEAL),
-        "good": _style(GREEN),
+        "good": _style(LEAF),
         "warn": _style(ORANGE),
         "bad": _style(RED),
-        "strong good": _style(GREEN, bold=True),
+        "strong good": _style(LEAF, bold=True),
         "strong warn": _style(ORANGE, bold=True),
         "strong bad": _style(RED, bold=True),
-        "plot": _style(BLUE),
+        "plot": _style(SLATE),
         "plot 2": _style(TEAL),
         "plot 3": _style(PURPLE),
-        "bar": _style(BLUE),
+        "bar": _style(SLATE),
         "track": _style(GREY),
         "code": _style(TEAL),
         "match": _style(ORANGE, reverse=True),
@@ -78,6 +91,11 @@ ROLES = MappingProxyType(
         **{
             f"block {name}": _style(colour, reverse=True, bold=True)
             for name, colour in PHASE_COLOURS.items()
+        },
+        **{
+            f"{lower} over {upper}": _style(PHASE_COLOURS[lower], PHASE_COLOURS[upper])
+            for lower in PHASE_COLOURS
+            for upper in PHASE_COLOURS
         },
     }
 )

@@ -1,4 +1,4 @@
-"""The script's output as a terminal would show it: progress bars that overwrite themselves, colours.
+"""The script's output as a terminal would show it: bars that overwrite themselves, colours.
 
 pyte interprets the bytes; lines that scroll off its small screen are kept as immutable lines with
 the time they were written. Plain text takes a short way round pyte, which is slow (about 1 MB/s).
@@ -25,7 +25,7 @@ MAX_COLUMNS = 400
 PLAIN_AT_LEAST = 4096
 """Below this many characters the short way saves nothing."""
 NOT_PLAIN = re.compile(r"[^\n\x20-\x7e]")
-"""Anything but single-cell text and line feeds: escapes, carriage returns, tabs, wide characters."""
+"""Anything but single-cell text and line feeds: escapes, carriage returns, wide characters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class LogLine:
         return "".join(text for text, _ in self.spans)
 
 
-class _Screen(pyte.Screen):
+class _Screen(pyte.Screen):  # type: ignore[misc]
     """A pyte screen that hands over the line that scrolls off its top."""
 
     def __init__(self, columns: int, lines: int, keep: Any) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fwtop.analysis.steps import StepFigures
+from fwtop.analysis.summary_model import FindingSummary
 from fwtop.recording.model import (
     CompileEvent,
     CompileTotals,
@@ -73,6 +74,8 @@ class TimeAxis:
     start_ns: int
     bin_ns: int
     count: int
+    whole: bool = False
+    """Whether it is the whole run, so that every plot shows all of it."""
 
     @property
     def end_ns(self) -> int:
@@ -163,7 +166,7 @@ class LogView:
 class FindingsView:
     """What is wrong, and what fwtop itself has to say."""
 
-    findings: Sequence[Any]
+    findings: Sequence[FindingSummary]
     notices: Sequence[Notice]
 
 

@@ -8,7 +8,7 @@ from fwtop.tui.collect import axis_of
 from fwtop.tui.snapshot import Moment, Wanted
 
 MINUTE_NS = 60_000_000_000
-SPANS_NS = tuple(minutes * MINUTE_NS for minutes in (1, 2, 5, 15, 60, 240, 1440)) + (0,)
+SPANS_NS = (*(minutes * MINUTE_NS for minutes in (1, 2, 5, 15, 60, 240, 1440)), 0)
 """0 is the whole run."""
 
 

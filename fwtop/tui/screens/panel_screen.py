@@ -62,9 +62,11 @@ class PanelScreen(Screen[None]):
         self.put_panels()
 
     def watch_snapshot(self, before: Snapshot | None, after: Snapshot | None) -> None:
-        """The number of devices may change the places."""
+        """The number of devices may change the places, and the run's end the keys."""
         if _gpus(before) != _gpus(after):
             self.put_panels()
+        if before is None or after is None or before.live != after.live:
+            self.show_keys(self.query_one(KeyLine).notice)
 
     def put_panels(self) -> None:
         """Put every widget in its place; what has none is not displayed and does no work."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from fwtop.formatting import format_count, format_duration, format_time_of_run
 from fwtop.recording.model import CompileEvent
-from fwtop.tui.drawing import Row, Span, fit
+from fwtop.tui.drawing import Row, Span, fit, wrap
 from fwtop.tui.snapshot import CompileView, Snapshot
 from fwtop.tui.widgets.panel import Panel
 from fwtop.tui.widgets.table import Column, Table
@@ -21,7 +21,10 @@ SIGNS = {
     "cache_miss": ("-", "dim"),
     "cache_bypass": ("~", "dim"),
     "phase": ("·", "dim"),
+    "xla": ("⚙", "text"),
+    "fallback": ("!", "warn"),
 }
+WHOLE = frozenset({"compile", "trace", "retrace", "xla"})
 QUIET = frozenset({"phase", "cache_hit", "cache_miss", "cache_bypass"})
 
 
@@ -30,13 +33,14 @@ def sign(event: CompileEvent) -> Span:
     return SIGNS.get(event.kind, ("·", "dim"))
 
 
-def place(event: CompileEvent) -> str:
-    """`function (file:line)`, as much as is known."""
+def place(event: CompileEvent, room: int = 1000) -> str:
+    """`function (file:line)`, as much as is known; where that is too long, `file:line` alone."""
     where = ""
     if event.file:
         where = event.file.rsplit("/", 1)[-1] + (f":{event.line}" if event.line else "")
     if event.function and where:
-        return f"{event.function} ({where})"
+        both = f"{event.function} ({where})"
+        return both if len(both) <= room else where
     return event.function or where or event.name
 
 
@@ -70,8 +74,9 @@ class Compiles(Panel):
         row: Row = [(format_count(view.totals.count), "strong"), (" compiles ", "dim"),
                     (format_duration(view.totals.total_ns), "strong")]  # fmt: skip
         extra: list[tuple[int, str]] = [
-            (view.totals.recompiles, "↻"), (view.totals.retraces, "↻ traces"), (view.totals.graph_breaks, "✂"),
-        ]  # fmt: skip
+            (view.totals.recompiles + view.totals.retraces, "↻"),
+            (view.totals.graph_breaks, "✂"),
+        ]
         for number, word in extra:
             if number:
                 row += [("  ", "dim"), (f"{word} {format_count(number)}", "warn")]
@@ -115,18 +120,20 @@ def _event(event: CompileEvent, width: int) -> list[Row]:
     glyph, role = sign(event)
     word = event.kind.replace("_", " ")
     cost = format_duration(event.duration_ns) if event.duration_ns is not None else ""
-    fixed = 9 + 2 + 12 + 9
+    words = 12 if width >= 50 else 0
+    room = max(4, width - 8 - 2 - words - 9)
     rows: list[Row] = [
         [
-            (format_time_of_run(event.start_ns) + " ", "dim"),
+            (fit(format_time_of_run(event.start_ns), 7, "right") + " ", "dim"),
             (glyph + " ", role),
-            (fit(word, 12), role),
-            (fit(place(event), max(4, width - fixed)), "text"),
+            (fit(word, words), role),
+            (fit(place(event, room), room), "text"),
             (fit(cost, 9, "right"), "strong"),
         ]
     ]
     if event.reason:
-        rows.append([(" " * 11, "text"), (fit(event.reason, max(4, width - 11)), "dim")])
+        lines = wrap(event.reason, width - 10)[: 2 if width < 60 else 1]
+        rows += [[(" " * 10, "text"), (fit(line, width - 10), "dim")] for line in lines]
     return rows
 
 
@@ -208,15 +215,28 @@ class CompileTree(Panel):
                   keep_end=True), "code")],
         ]  # fmt: skip
         if item.reason:
-            from fwtop.tui.drawing import wrap
-
             rows += [[(line, "warn")] for line in wrap(item.reason, width)[:6]]
         rows.append([])
-        end = item.start_ns + (item.duration_ns or max(0, snapshot.moment.at_ns - item.start_ns))
-        span = max(1, end - item.start_ns)
-        for depth, event in nested(view.events, item):
-            rows.append(_tree_row(depth, event, item.start_ns, span, width, snapshot))
+        whole = whole_of(view.events, item)
+        length = whole.duration_ns
+        if length is None:
+            length = max(0, snapshot.moment.at_ns - whole.start_ns)
+        for depth, event in nested(view.events, whole):
+            rows.append(_tree_row(depth, event, whole.start_ns, max(1, length), width, snapshot))
         return rows[:height]
+
+
+def whole_of(events: Sequence[CompileEvent], item: CompileEvent) -> CompileEvent:
+    """The compile that an event is about: itself, or the one of the same compile id."""
+    if item.kind in WHOLE or item.compile_id is None:
+        return item
+    same = [
+        event
+        for event in events
+        if event.kind in WHOLE
+        and (event.process_id, event.compile_id) == (item.process_id, item.compile_id)
+    ]
+    return same[0] if same else item
 
 
 def nested(events: Sequence[CompileEvent], root: CompileEvent) -> list[tuple[int, CompileEvent]]:

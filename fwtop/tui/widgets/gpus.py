@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from fwtop.formatting import (
     UNKNOWN,
@@ -15,11 +15,11 @@ from fwtop.formatting import (
 )
 from fwtop.recording.model import Device, DeviceProcess, DeviceSample
 from fwtop.tui import charts
-from fwtop.tui.drawing import Row, fit, width_of
-from fwtop.tui.snapshot import GpusView, Snapshot, TimeAxis
+from fwtop.tui.drawing import Row, columns, fit, width_of
+from fwtop.tui.snapshot import GpusView, Snapshot
 from fwtop.tui.widgets.panel import Panel
-from fwtop.tui.widgets.steps import time_scale, with_cursor
 from fwtop.tui.widgets.table import Column, Table
+from fwtop.tui.widgets.time_plot import along, plot, spread
 
 NONE_FOUND = "No GPU: no driver library (NVML) was found here, or it sees no device."
 
@@ -54,17 +54,19 @@ class Gpus(Panel):
         view = snapshot.gpus
         assert view is not None
         devices = sorted(view.devices, key=lambda device: (not device.used, device.id))
-        each = max(1, height // max(1, len(devices)))
+        blocks = [device_rows(device, view.latest.get(device.id), width) for device in devices]
+        while sum(map(len, blocks)) > height and max(map(len, blocks)) > 1:
+            longest = max(map(len, blocks))
+            last = max(index for index, block in enumerate(blocks) if len(block) == longest)
+            blocks[last] = blocks[last][:-1]
+        spare = height - sum(map(len, blocks))
+        plotted = [device for device in devices if device.used] or devices
+        tall = min(8, spare // len(plotted))
         rows: list[Row] = []
-        for device in devices:
-            sample = view.latest.get(device.id)
-            lines = device_rows(device, sample, width)
-            if each < len(lines):
-                lines = lines[:each]
-            rows += lines
-            spare = each - len(lines)
-            if spare >= 2:
-                rows += _history(view, device, width, min(spare, 6))
+        for device, block in zip(devices, blocks, strict=True):
+            rows += block
+            if tall >= 2 and device in plotted:
+                rows += _history(view, device, width, tall)
         if len(rows) > height:
             hidden = len(devices) - (height - 1)
             rows = [*rows[: height - 1], [(f"… {hidden} more: 4 shows all", "dim")]]
@@ -77,25 +79,25 @@ def device_rows(device: Device, sample: DeviceSample | None, width: int) -> list
     if sample is None:
         return [[used, (f" {device.index} ", "strong"), (f"{device.name}: no reading", "dim")]]
     total = device.memory_total_bytes
-    memory = (
-        sample.memory_used_bytes / total if sample.memory_used_bytes is not None and total else None
-    )
-    bar_width = max(4, min(20, (width - 46) // 2))
+    memory = None
+    if sample.memory_used_bytes is not None and total:
+        memory = sample.memory_used_bytes / total
+    narrow = width < 56
+    bar_width = max(4, width - 30) if narrow else max(4, min(20, (width - 46) // 2))
     row: Row = [
         used,
         (f" {device.index:<2}", "strong"),
         *charts.bar(sample.utilization_ratio, bar_width),
         (fit(format_ratio(sample.utilization_ratio), 7, "right"), "strong"),
         ("  mem ", "dim"),
-        *charts.bar(memory, bar_width, "plot 2"),
+        *([] if narrow else charts.bar(memory, bar_width, "plot 2")),
         (fit(format_bytes(sample.memory_used_bytes), 9, "right"), "strong"),
-        (f"/{format_bytes(total)}", "dim"),
     ]
-    more = _more(sample)
+    if not narrow:
+        row.append((f"/{format_bytes(total)}", "dim"))
     rows: list[Row] = [row]
-    for part in more:
-        gap = 2 if len(rows) == 1 else 2
-        if width_of(rows[-1]) + gap + width_of(part) <= width:
+    for part in _more(sample):
+        if width_of(rows[-1]) + 2 + width_of(part) <= width:
             rows[-1] += [("  ", "text"), *part]
         else:
             rows.append([("    ", "text"), *part])
@@ -133,37 +135,10 @@ def _transfer(name: str, tx: int | None, rx: int | None) -> Row:
 
 
 def _history(view: GpusView, device: Device, width: int, height: int) -> list[Row]:
-    columns = width - 6
+    room = width - 6
     values = along(view.axis, view.history.get(device.id, ()), lambda s: s.utilization_ratio)
-    lines = charts.area(values, columns, height, 1.0)
+    lines = charts.area(spread(view.axis, values, room), room, height, 1.0)
     return charts.axis(lines, "100%", "0", 5, "plot")
-
-
-def along(
-    axis: TimeAxis, samples: Sequence[DeviceSample], figure: Callable[[DeviceSample], float | None]
-) -> list[float | None]:
-    """A figure's values in the axis's bins; a bin without a reading repeats the one before."""
-    values: list[float | None] = [None] * axis.count
-    for sample in samples:
-        column = axis.column(sample.at_ns)
-        if column is not None:
-            values[column] = figure(sample)
-    return filled(values)
-
-
-def filled(values: list[float | None], reach: int = 3) -> list[float | None]:
-    """Gaps of at most `reach` bins closed: bins may be shorter than the sampling interval."""
-    last: float | None = None
-    age = 0
-    result: list[float | None] = []
-    for value in values:
-        if value is None and last is not None and age < reach:
-            result.append(last)
-            age += 1
-        else:
-            result.append(value)
-            last, age = value, 0
-    return result
 
 
 def fit_end(text: str, width: int) -> str:
@@ -196,8 +171,6 @@ class GpuHistory(Panel):
                 break
             rows.append([(f"{device.index} {device.name}", "strong")])
             plots = [_plot(view, device, snapshot, third, each - 1, number) for number in range(3)]
-            from fwtop.tui.drawing import columns
-
             rows += columns(plots, [third] * 3)
         return rows
 
@@ -218,11 +191,9 @@ def _plot(
         limits = [s.power_limit_w for s in samples if s.power_limit_w]
         top = float(limits[-1] if limits else max((v for v in values if v), default=1))
         label, role = f"power {format_watts(top)}", "plot 3"
-    columns = width - 1
-    lines = charts.area(values, columns, max(1, height - 2), top)
-    body: list[Row] = [[("▕", "track"), (line, role)] for line in lines]
-    body = with_cursor(body, snapshot, view.axis, 1, columns)
-    return [[(label, "dim")], *body, time_scale(view.axis, snapshot, 1, columns)]
+    return plot(
+        snapshot, view.axis, values, width=width, height=height, top=top, label=label, role=role
+    )
 
 
 class GpuProcesses(Table[DeviceProcess]):

@@ -47,7 +47,8 @@ def header_rows(snapshot: Snapshot, width: int, height: int) -> list[Row]:
     right = _status(snapshot)
     moment = _moment(snapshot)
     if height == 1:
-        right = [*moment, *right]
+        cost = _overhead(snapshot) if not moment and width >= 76 else []
+        right = [*moment, *cost, *([("  ", "text")] if cost else []), *right]
     room = width - width_of(right) - 10
     left: Row = [(" fwtop ", "title"), (" ", "text")]
     left.append((fit(command_of(snapshot.run), max(0, room)), "text"))

@@ -10,15 +10,15 @@ from fwtop.formatting import (
     format_bytes_per_s,
     format_ratio,
     format_short_count,
+    plural,
 )
 from fwtop.recording.model import HostProcess, HostSample
 from fwtop.tui import charts
 from fwtop.tui.drawing import Row, columns, fit
 from fwtop.tui.snapshot import HostView, Snapshot
-from fwtop.tui.widgets.gpus import filled
 from fwtop.tui.widgets.panel import Panel
-from fwtop.tui.widgets.steps import time_scale, with_cursor
 from fwtop.tui.widgets.table import Column, Table
+from fwtop.tui.widgets.time_plot import along, plot
 
 
 class Host(Panel):
@@ -29,7 +29,7 @@ class Host(Panel):
     KEY = "5"
     NEEDS = frozenset({"host"})
     ABOUT = (
-        "CPU is of the whole machine (within the container's limits, if there are any); a digit "
+        "CPU is of the whole machine (within the container's limits, if there are any); a sign "
         "a core below it: ▁ idle to █ busy. Run is the script's process tree: CPU in cores, "
         "resident memory, processes. Recorder is fwtop's own cost outside the script."
     )
@@ -50,7 +50,7 @@ class Host(Panel):
         assert view is not None
         sample = view.latest
         assert sample is not None
-        rows = [_cpu(sample, width), _memory(sample, width), _run(sample), *_traffic(sample, width)]
+        rows = [_cpu(sample, width), _memory(sample, width), _run(sample, width), *_traffic(sample)]
         if height > len(rows) and sample.core_ratios:
             rows[1:1] = _cores(sample, width, height - len(rows))
         spare = height - len(rows)
@@ -63,10 +63,15 @@ def _cpu(sample: HostSample, width: int) -> Row:
     cores = len(sample.core_ratios)
     return [
         ("cpu  ", "dim"),
-        *charts.bar(sample.cpu_ratio, max(4, min(24, width - 32))),
-        (fit(format_ratio(sample.cpu_ratio), 8, "right"), "strong"),
-        (f" of {cores} cores" if cores else "", "dim"),
+        *charts.bar(sample.cpu_ratio, _bar_width(width)),
+        (fit(format_ratio(sample.cpu_ratio), 9, "right"), "strong"),
+        (f" of {plural(cores, 'core')}" if cores else "", "dim"),
     ]
+
+
+def _bar_width(width: int) -> int:
+    """What the figures on the same line leave: 5 before, 9 and 12 after."""
+    return max(4, min(24, width - 27))
 
 
 def _cores(sample: HostSample, width: int, room: int) -> list[Row]:
@@ -80,26 +85,27 @@ def _cores(sample: HostSample, width: int, room: int) -> list[Row]:
 def _memory(sample: HostSample, width: int) -> Row:
     total = sample.memory_total_bytes
     used = sample.memory_used_bytes
+    ratio = used / total if used is not None and total else None
     return [
         ("mem  ", "dim"),
-        *charts.bar(used / total if used is not None and total else None,
-                    max(4, min(24, width - 32)), "plot 2"),
+        *charts.bar(ratio, _bar_width(width), "plot 2"),
         (fit(format_bytes(used), 9, "right"), "strong"),
-        (f"/{format_bytes(total)}", "dim"),
-    ]  # fmt: skip
+        (f" of {format_bytes(total)}", "dim"),
+    ]
 
 
-def _run(sample: HostSample) -> Row:
+def _run(sample: HostSample, width: int) -> Row:
     cores = UNKNOWN if sample.run_cpu_ratio is None else f"{sample.run_cpu_ratio:.2f}"
-    return [
-        ("run  ", "dim"), (fit(cores, 5, "right"), "strong"), (" cores  ", "dim"),
-        (fit(format_bytes(sample.run_rss_bytes), 9, "right"), "strong"), ("  ", "dim"),
-        (fit(format_short_count(sample.run_processes), 4, "right"), "strong"),
-        (" processes", "dim"),
+    row: Row = [
+        ("run  ", "dim"), (fit(cores, 5, "right"), "strong"), (" cores ", "dim"),
+        (fit(format_bytes(sample.run_rss_bytes), 9, "right"), "strong"),
     ]  # fmt: skip
+    if width >= 44 and sample.run_processes is not None:
+        row += [("  ", "dim"), (plural(sample.run_processes, "process", "processes"), "text")]
+    return row
 
 
-def _traffic(sample: HostSample, width: int) -> list[Row]:
+def _traffic(sample: HostSample) -> list[Row]:
     def pair(name: str, first: tuple[str, int | None], second: tuple[str, int | None]) -> Row:
         row: Row = [(f"{name:<5}", "dim")]
         for word, value in (first, second):
@@ -177,20 +183,13 @@ def _plot(
     top: float | None,
     role: str,
 ) -> list[Row]:
-    values: list[float | None] = [None] * view.axis.count
-    for sample in view.history:
-        column = view.axis.column(sample.at_ns)
-        if column is not None:
-            values[column] = figure(sample)
-    values = filled(values)
+    values = along(view.axis, view.history, figure)
     if top is None:
         top = charts.nice_ceiling(max((v for v in values if v is not None), default=1.0))
         label += f" {format_bytes(top)}" + ("/s" if "disk" in label else "")
-    columns_ = width - 1
-    lines = charts.area(values, columns_, max(1, height - 2), top)
-    body: list[Row] = [[("▕", "track"), (line, role)] for line in lines]
-    body = with_cursor(body, snapshot, view.axis, 1, columns_)
-    return [[(label, "dim")], *body, time_scale(view.axis, snapshot, 1, columns_)]
+    return plot(
+        snapshot, view.axis, values, width=width, height=height, top=top, label=label, role=role
+    )
 
 
 class HostProcesses(Table[HostProcess]):

@@ -96,12 +96,19 @@ class Operators(Table[OperatorRow]):
         def per_step(value: int | None) -> str:
             return format_duration(None if value is None else value / steps)
 
+        device: list[Column[OperatorRow]] = []
+        if self.full or any(row.device == "gpu" for row in view.rows):
+            device = [
+                Column("device", "on", 3, lambda r: (r.device, "dim"), lambda r: r.device,
+                       "left", rank=1)
+            ]  # fmt: skip
         columns = [
             Column("name", "operator", 0, lambda r: (r.name, "text"), lambda r: r.name,
                    "left", least=18),
             Column("family", "family", 13, lambda r: (r.family, "dim"), lambda r: r.family,
                    "left", rank=4),
             Column("phase", "ph", 3, phase, lambda r: r.phase, "left", rank=1),
+            *device,
             Column("self", "self/step", 10, lambda r: (per_step(r.self_ns), "strong"),
                    lambda r: r.self_ns),
             Column("share", "share", 15, share, rank=2),
@@ -111,16 +118,17 @@ class Operators(Table[OperatorRow]):
                    lambda r: r.calls, rank=2),
             Column("trend", "trend", 12, trend, rank=5),
         ]  # fmt: skip
-        if self.full:
-            columns += [
-                Column("device", "on", 4, lambda r: (r.device, "dim"), lambda r: r.device,
-                       "left", rank=6),
+        if self.full and any(row.self_allocated_bytes is not None for row in view.rows):
+            columns.append(
                 Column("memory", "memory", 10,
                        lambda r: (format_bytes(_over(r.self_allocated_bytes, steps)), "text"),
-                       lambda r: r.self_allocated_bytes, rank=7),
-                Column("flops", "FLOP/s", 11, lambda r: (_flop_rate(r), "text"),
-                       lambda r: r.flops, rank=8),
-            ]  # fmt: skip
+                       lambda r: r.self_allocated_bytes, rank=7)
+            )  # fmt: skip
+        if self.full and any(row.flops is not None for row in view.rows):
+            columns.append(
+                Column("flops", "FLOP/s", 9, lambda r: (_flop_rate(r), "text"),
+                       lambda r: r.flops, rank=8)
+            )  # fmt: skip
         return columns
 
 

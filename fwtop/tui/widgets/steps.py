@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from textual.message import Message
 
@@ -10,11 +10,12 @@ from fwtop.analysis.steps import StepFigures
 from fwtop.formatting import format_count, format_duration, format_short_count, format_time_of_run
 from fwtop.recording.model import PHASES, Step
 from fwtop.tui import charts
-from fwtop.tui.drawing import Row, Span, ends, fit
+from fwtop.tui.drawing import Row, Span, ends, fit, width_of
 from fwtop.tui.palette import PHASE_LETTERS
-from fwtop.tui.snapshot import Snapshot, StepBin, StepsView, TimeAxis
+from fwtop.tui.snapshot import Snapshot, StepBin, StepsView
 from fwtop.tui.widgets.panel import Panel
 from fwtop.tui.widgets.table import Column, Table
+from fwtop.tui.widgets.time_plot import spread, time_scale, with_cursor
 
 AWAITED = (
     "No step seen yet: waiting for the first optimizer.step() (or what --step-on names). "
@@ -32,8 +33,9 @@ class Steps(Panel):
     KEY = "1"
     NEEDS = frozenset({"steps"})
     ABOUT = (
-        "A step is one optimizer.step() and what led to it. The plot shows the mean of each bin "
-        "of time and, where it differs, the longest step above it. Phases: I input (waiting for "
+        "A step is one optimizer.step() and what led to it. The plot shows the mean step of each "
+        "bin of time, made up of its phases from below; a dot is the bin's longest step, ▲ one "
+        "beyond the scale, ◆ a mark. Phases, from below: I input (waiting for "
         "data), H h2d (copies to the device), F forward with the loss, B backward, O optimizer, "
         "· other. p50 and p95 are of the recent steps, or of all once the run has ended.\n"
         "[ and ] change how much time is shown; left and right move the time cursor."
@@ -101,19 +103,31 @@ def _phases(
         rows.append([("▸", "cursor"), (f" step {at.index}  ", "strong"),
                      (format_duration(at.duration_ns), "strong")])  # fmt: skip
     rows.append(charts.stacked(parts, width, _block_label(total, dict(parts))))
-    legend: Row = []
-    for name, value in parts:
-        legend += [
-            (f"{PHASE_LETTERS[name]} {name} ", f"phase {name}"),
-            (format_duration(value).replace(" ", ""), "strong"),
-            ("  ", "text"),
-        ]
     if room >= 2:
-        rows.append(legend)
+        rows.append(_legend(parts, width))
     return rows
 
 
-def _block_label(total: float, parts: dict[str, float]):  # type: ignore[no-untyped-def]
+def _legend(parts: Sequence[tuple[str, float]], width: int) -> Row:
+    """Each phase's mean, with its name where there is room for all of them."""
+    row: Row = []
+    for named, gap in ((True, "  "), (False, "  "), (False, " ")):
+        row = []
+        for name, value in parts:
+            word = f"{PHASE_LETTERS[name]} {name} " if named else f"{PHASE_LETTERS[name]} "
+            row += [
+                (word, f"phase {name}"),
+                (format_duration(value).replace(" ", ""), "strong"),
+                (gap, "text"),
+            ]
+        if width_of(row[:-1]) <= width:
+            break
+    while row and width_of(row[:-1]) > width:
+        row = row[:-3]
+    return row
+
+
+def _block_label(total: float, parts: Mapping[str, float]) -> Callable[[str, int], str]:
     def label(name: str, cells: int) -> str:
         percent = f"{parts[name] / total * 100:.0f}%"
         letter = PHASE_LETTERS[name]
@@ -133,99 +147,48 @@ def _phases_of(step: Step | None) -> dict[str, float] | None:
 
 
 def plot(snapshot: Snapshot, view: StepsView, width: int, height: int) -> list[Row]:
-    """Mean time a step in each bin, and the longest where it stands out, over the time axis."""
+    """The mean step of each bin as its phases, and where the longest stands out, over time."""
     columns = width - SCALE - 1
-    bins = list(view.bins)[-columns:]
-    means = [None if entry is None else entry.mean_ns for entry in bins]
-    tops = [None if entry is None else float(entry.max_ns) for entry in bins]
+    bins = spread(view.axis, view.bins, columns)
     with_axis = height >= 4
     lines = height - 1 if with_axis else height
-    ceiling = scale_of(bins)
-    rows = charts.axis(
-        charts.area(means, columns, lines, ceiling),
-        format_duration(ceiling),
-        "0",
-        SCALE,
-        "phase forward",
-    )
-    rows = _with_longest(rows, means, tops, ceiling, lines, SCALE + 1 + columns - len(bins))
+    ceiling = charts.usual_ceiling(entry.mean_ns for entry in bins if entry is not None)
+    rows: list[Row] = []
+    for number, row in enumerate(charts.stacked_area(list(map(_parts, bins)), lines, ceiling)):
+        label = format_duration(ceiling) if number == 0 else "0" if number == lines - 1 else ""
+        rows.append([(label.rjust(SCALE), "dim"), ("▕", "track"), *row])
+    rows = _with_longest(rows, bins, ceiling, lines)
     rows = with_cursor(rows, snapshot, view.axis, SCALE + 1, columns)
     if with_axis:
         rows.append(time_scale(view.axis, snapshot, SCALE + 1, columns))
     return rows
 
 
-def scale_of(bins: Sequence[StepBin | None]) -> float:
-    """A ceiling that shows the usual steps well: lone outliers are cut at the top."""
-    tops = sorted(float(entry.max_ns) for entry in bins if entry is not None)
-    means = sorted(entry.mean_ns for entry in bins if entry is not None)
-    if not tops:
-        return 1.0
-    usual = means[len(means) // 2]
-    return charts.nice_ceiling(min(tops[-1], max(usual * 3, means[-1])) * 1.02)
+def _parts(entry: StepBin | None) -> list[tuple[str, float]] | None:
+    """The bin's phases from below; a step without phases is all `other`."""
+    if entry is None:
+        return None
+    known = [(name, entry.phases_ns[name]) for name in PHASES if entry.phases_ns.get(name)]
+    return known or [("other", entry.mean_ns)]
 
 
 def _with_longest(
-    rows: list[Row],
-    means: Sequence[float | None],
-    tops: Sequence[float | None],
-    ceiling: float,
-    lines: int,
-    offset: int,
+    rows: list[Row], bins: Sequence[StepBin | None], ceiling: float, lines: int
 ) -> list[Row]:
-    """A dot at the longest step of a bin that is at least one line above its mean."""
+    """A dot at the longest step of a bin that is a line or more above its mean; ▲ if off scale."""
     rows = list(rows)
-    for index, (mean, top) in enumerate(zip(means, tops, strict=True)):
-        if mean is None or top is None:
+    for index, entry in enumerate(bins):
+        if entry is None:
             continue
-        line = min(lines - 1, int(top / ceiling * lines))
-        if line <= min(lines - 1, int(mean / ceiling * lines)):
+        line = int(entry.max_ns / ceiling * lines)
+        if line <= min(lines - 1, int(entry.mean_ns / ceiling * lines)) and line < lines:
             continue
-        sign = "▴" if top > ceiling else "·"
-        at = lines - 1 - line
-        role = "warn" if top > ceiling else "dim"
-        rows[at] = charts.cut_out(rows[at], offset + index, sign, role)
+        off = line >= lines
+        at = 0 if off else lines - 1 - line
+        rows[at] = charts.cut_out(
+            rows[at], SCALE + 1 + index, "▲" if off else "·", "strong warn" if off else "dim"
+        )
     return rows
-
-
-def with_cursor(
-    rows: list[Row], snapshot: Snapshot, axis: TimeAxis, offset: int, columns: int
-) -> list[Row]:
-    """The time cursor as a line through the plot, and the marks as signs at its foot."""
-    skipped = max(0, axis.count - columns)
-    pad = max(0, columns - axis.count)
-    rows = list(rows)
-    for mark in snapshot.marks:
-        column = axis.column(mark.at_ns)
-        if column is not None and column >= skipped:
-            rows[-1] = charts.cut_out(rows[-1], offset + pad + column - skipped, "◆", "mark")
-    cursor = snapshot.moment.cursor_ns
-    if cursor is not None:
-        column = axis.column(cursor)
-        if column is not None and column >= skipped:
-            rows = [
-                charts.cut_out(row, offset + pad + column - skipped, "┃", "cursor") for row in rows
-            ]
-    return rows
-
-
-def time_scale(axis: TimeAxis, snapshot: Snapshot, offset: int, columns: int) -> Row:
-    """Where the plot begins and ends on the run's clock."""
-    left = format_time_of_run(max(0, axis.end_ns - columns * axis.bin_ns))
-    cursor = snapshot.moment.cursor_ns
-    middle = f"┃ {format_time_of_run(cursor)}" if cursor is not None else ""
-    right = (
-        "now"
-        if snapshot.live and snapshot.moment.until_ns is None
-        else format_time_of_run(axis.end_ns)
-    )
-    inner = columns - len(left) - len(right)
-    return [
-        (" " * offset, "text"),
-        (left, "dim"),
-        (middle.center(inner) if len(middle) < inner else " " * inner, "cursor"),
-        (right, "dim"),
-    ]
 
 
 class PhasesOverTime(Panel):
@@ -252,9 +215,10 @@ class PhasesOverTime(Panel):
         band = max(1, min(4, height // len(seen)))
         rows: list[Row] = []
         for name in seen:
-            values = [None if e is None else e.phases_ns.get(name) for e in view.bins][-columns:]
+            means = [None if e is None else e.phases_ns.get(name) for e in view.bins]
+            values = spread(view.axis, means, columns)
             known = [value for value in values if value is not None]
-            lines = charts.area(values, columns, band, charts.nice_ceiling(max(known, default=1)))
+            lines = charts.area(values, columns, band, charts.usual_ceiling(known))
             mean = sum(known) / len(known) if known else None
             for number, line in enumerate(lines):
                 head = (
@@ -350,14 +314,14 @@ class SlowestSteps(Table[Step]):
     def columns(self, snapshot: Snapshot) -> Sequence[Column[Step]]:
         """When, how long, of what."""
 
-        def phase(name: str) -> Column[Step]:
+        def phase(rank: int, name: str) -> Column[Step]:
             return Column(
                 name,
                 name,
                 9,
                 lambda step: (format_duration(getattr(step, f"{name}_ns")), f"phase {name}"),
                 lambda step: getattr(step, f"{name}_ns"),
-                rank=2,
+                rank=rank,
             )
 
         def at(step: Step) -> Span:
@@ -370,5 +334,5 @@ class SlowestSteps(Table[Step]):
                 "duration", "duration", 9,
                 lambda s: (format_duration(s.duration_ns), "strong"), lambda s: s.duration_ns,
             ),
-            *(phase(name) for name in PHASES),
+            *(phase(2 + rank, name) for rank, name in enumerate(PHASES)),
         )  # fmt: skip

@@ -262,7 +262,7 @@ def fitting(columns: Sequence[Column[Item]], width: int) -> list[Column[Item]]:
     kept = list(columns)
     while len(kept) > 1:
         needed = 1 + sum(column.width or column.least for column in kept) + len(kept) - 1
-        worst = max(kept, key=lambda column: column.rank)
+        worst = max(reversed(kept), key=lambda column: column.rank)
         if needed <= width or worst.rank == 0:
             break
         kept.remove(worst)
