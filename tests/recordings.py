@@ -170,10 +170,13 @@ class Builder:
         """`count` steps in every rank, with the readings and output of that time."""
         start_ns = self.now_ns
         first = self.next_index
+        ends = []
         for process_id in range(1, self.spec.processes + 1):
             self.now_ns = start_ns
             self.next_index = first
             self._insert_steps(process_id, [self._step(process_id, flags) for _ in range(count)])
+            ends.append(self.now_ns)
+        self.now_ns = max(ends)
         self._add_readings()
         self._commit()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Sequence
 
-from fwtop.queries.rows import fetch_one, fetch_rows, id_list
+from fwtop.queries.rows import fetch_rows, id_list
 from fwtop.recording.model import CompileEvent, CompileTotals
 from fwtop.recording.store import Recording
 
@@ -86,8 +86,9 @@ def totals(
 
     A compile inside another one is counted, but its time is only the outer one's.
     """
-    row = fetch_one(
+    (row,) = fetch_rows(
         recording,
+        CompileTotals,
         f"SELECT coalesce(sum(e.kind IN {_WHOLE}), 0),"
         f" coalesce(sum(CASE WHEN e.kind IN {_WHOLE} AND NOT EXISTS ("
         "   SELECT 1 FROM compile_events p WHERE p.process_id = e.process_id"
@@ -101,5 +102,4 @@ def totals(
         " AND (?2 IS NULL OR e.process_id = ?2)",
         (until_ns, process_id),
     )
-    assert row is not None, "an aggregate always yields a row"
-    return CompileTotals(*(int(value) for value in row))
+    return row

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from fwtop.queries.rows import fetch, fetch_int, fetch_rows, id_list
 from fwtop.recording.model import KernelRow, OperatorDetail, OperatorRow, Window
@@ -14,6 +15,12 @@ _WINDOW_COLUMNS = (
     " communication_ns, overlap_ns, host_wait_ns, kernel_wait_ns, other_wait_ns"
 )
 _CHOSEN = "window_id IN (SELECT value FROM json_each(?1))"
+
+
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    window_id: int
+    counted: bool
 
 
 def windows(
@@ -34,14 +41,15 @@ def window_ids(
 ) -> list[int]:
     """The windows that figures come from: decoded ones, without the warming-up ones if there are
     others."""
-    rows = fetch(
+    rows = fetch_rows(
         recording,
+        _Counted,
         "SELECT id, counted FROM windows WHERE state = 'decoded'"
         " AND (?1 IS NULL OR process_id = ?1) AND (?2 IS NULL OR end_ns <= ?2) ORDER BY id",
         (process_id, until_ns),
     )
-    counted = [window_id for window_id, counts in rows if counts]
-    return counted or [window_id for window_id, _ in rows]
+    counted = [row.window_id for row in rows if row.counted]
+    return counted or [row.window_id for row in rows]
 
 
 def traced_steps(recording: Recording, window_ids: Sequence[int] | None = None) -> int:

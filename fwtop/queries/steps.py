@@ -8,10 +8,11 @@ follow each other in time as in index, so a moment is found through the bucket t
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
 from fwtop.analysis.steps import StepTotals, of_rollups, of_steps, plus
-from fwtop.queries.rows import damaged, fetch, fetch_int, fetch_rows, id_list
+from fwtop.queries.rows import damaged, fetch_int, fetch_rows, id_list
 from fwtop.recording.model import DeviceStep, Step, StepRollup
 from fwtop.recording.schema import ROLLUP_NS
 from fwtop.recording.store import Recording
@@ -25,6 +26,18 @@ _LAST_INDEX = (1 << 63) - 1
 _settled: WeakKeyDictionary[Recording, dict[int, tuple[int, StepTotals]]] = WeakKeyDictionary()
 """By recording and process: a bucket, and the totals of all before it. They change no more,
 because a process's steps come in order; so a live view adds only what is new."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Count:
+    process_id: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    bucket: int
+    first_index: int
 
 
 def lead_process(recording: Recording) -> int | None:
@@ -44,7 +57,7 @@ def latest_steps(
     process_id = _process(recording, process_id)
     if process_id is None:
         return []
-    end = _LAST_INDEX if until_ns is None else _indices(recording, process_id, until_ns)[1]
+    end = _LAST_INDEX if until_ns is None else _place(recording, process_id, until_ns)[2]
     rows = fetch_rows(
         recording,
         Step,
@@ -66,8 +79,8 @@ def steps_between(
     process_id = _process(recording, process_id)
     if process_id is None:
         return []
-    first = _indices(recording, process_id, start_ns)[0]
-    end = _indices(recording, process_id, end_ns)[1]
+    first = _place(recording, process_id, start_ns)[1]
+    end = _place(recording, process_id, end_ns)[2]
     return fetch_rows(
         recording,
         Step,
@@ -101,24 +114,20 @@ def totals(
 ) -> StepTotals:
     """Sums over the steps that had ended by `until_ns`: exact, at the cost of one bucket's steps.
 
-    Steps follow each other, so only the last bucket at `until_ns` can hold one that had not ended.
+    Steps follow each other, so all before the last bucket that had begun by then have ended.
     """
     process_id = _process(recording, process_id)
     if process_id is None:
         return StepTotals()
-    bucket = None if until_ns is None else until_ns // ROLLUP_NS
-    last = fetch_int(
-        recording,
-        "SELECT max(bucket) FROM step_rollups WHERE process_id = ?1"
-        " AND (?2 IS NULL OR bucket <= ?2)",
-        (process_id, bucket),
-    )
-    if last is None:
-        return StepTotals()
-    before = _totals_before(recording, process_id, last)
     if until_ns is None:
-        return plus(before, _sum(recording, _rollups(recording, process_id, last, None)))
-    first, end = _indices(recording, process_id, until_ns)
+        last = fetch_int(
+            recording, "SELECT max(bucket) FROM step_rollups WHERE process_id = ?", (process_id,)
+        )
+        if last is None:
+            return StepTotals()
+        newest = _sum(recording, _rollups(recording, process_id, last, None))
+        return plus(_totals_before(recording, process_id, last), newest)
+    bucket, first, end = _place(recording, process_id, until_ns)
     rows = fetch_rows(
         recording,
         Step,
@@ -126,7 +135,7 @@ def totals(
         " AND start_ns + duration_ns <= ?",
         (process_id, first, end, until_ns),
     )
-    return plus(before, of_steps(rows))
+    return plus(_totals_before(recording, process_id, bucket), of_steps(rows))
 
 
 def set_apart(
@@ -167,10 +176,14 @@ def first_step(recording: Recording, process_id: int | None = None) -> Step | No
 
 def counts(recording: Recording, until_ns: int | None = None) -> dict[int, int]:
     """Steps by process id; with `until_ns`, exact as `totals` is."""
-    sums = fetch(recording, "SELECT process_id, sum(count) FROM step_rollups GROUP BY process_id")
+    sums = fetch_rows(
+        recording,
+        _Count,
+        "SELECT process_id, sum(count) FROM step_rollups GROUP BY process_id",
+    )
     if until_ns is None:
-        return {process_id: int(count) for process_id, count in sums}
-    return {process_id: totals(recording, process_id, until_ns).count for process_id, _ in sums}
+        return {one.process_id: one.count for one in sums}
+    return {one.process_id: totals(recording, one.process_id, until_ns).count for one in sums}
 
 
 def device_steps(
@@ -192,14 +205,21 @@ def _process(recording: Recording, process_id: int | None) -> int | None:
     return lead_process(recording) if process_id is None else process_id
 
 
-def _indices(recording: Recording, process_id: int, at_ns: int) -> tuple[int, int]:
-    """Indices [first, end) of the last non-empty bucket at or before `at_ns`."""
+def _place(recording: Recording, process_id: int, at_ns: int) -> tuple[int, int, int]:
+    """The last bucket whose first step had begun by `at_ns`, that step's index, and the index of
+    the first step of the bucket after the one that `at_ns` is in.
+
+    All steps of earlier buckets had ended by then; none from the end index on had begun.
+    """
     bucket = at_ns // ROLLUP_NS
-    first = fetch_int(
+    begun = fetch_rows(
         recording,
-        "SELECT first_index FROM step_rollups WHERE process_id = ? AND bucket <= ?"
-        " ORDER BY bucket DESC LIMIT 1",
-        (process_id, bucket),
+        _Begun,
+        "SELECT r.bucket, r.first_index FROM step_rollups r JOIN steps s"
+        " ON s.process_id = r.process_id AND s.step_index = r.first_index"
+        " WHERE r.process_id = ? AND r.bucket <= ? AND s.start_ns <= ?"
+        " ORDER BY r.bucket DESC LIMIT 1",
+        (process_id, bucket, at_ns),
     )
     end = fetch_int(
         recording,
@@ -207,7 +227,8 @@ def _indices(recording: Recording, process_id: int, at_ns: int) -> tuple[int, in
         " ORDER BY bucket LIMIT 1",
         (process_id, bucket),
     )
-    return 0 if first is None else first, _LAST_INDEX if end is None else end
+    last = _LAST_INDEX if end is None else end
+    return (begun[0].bucket, begun[0].first_index, last) if begun else (0, 0, last)
 
 
 def _rollups(

@@ -107,19 +107,21 @@ def _set_writer_modes(connection: sqlite3.Connection) -> None:
 
 def _connect(path: Path) -> sqlite3.Connection:
     """Read-only; immutable where WAL's shared memory cannot be made (read-only media)."""
-    last: sqlite3.Error | None = None
+    last: Exception | None = None
     for mode in ("mode=ro", "mode=ro&immutable=1"):
+        connection = sqlite3.connect(
+            f"{path.resolve().as_uri()}?{mode}",
+            uri=True,
+            isolation_level=None,
+            check_same_thread=False,
+        )
         try:
-            connection = sqlite3.connect(
-                f"{path.resolve().as_uri()}?{mode}",
-                uri=True,
-                isolation_level=None,
-                check_same_thread=False,
-            )
             connection.execute("PRAGMA busy_timeout=2000")
             connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
             return connection
-        except sqlite3.Error as error:
+        # SQLite quotes a damaged schema in its message, which then need not be UTF-8.
+        except (sqlite3.Error, UnicodeDecodeError) as error:
+            connection.close()
             last = error
     raise RecordingError(f"{path}: cannot be read: {last}", "the file is damaged or incomplete")
 
@@ -138,5 +140,5 @@ def _check(path: Path, connection: sqlite3.Connection) -> None:
             )
         if connection.execute("SELECT count(*) FROM run").fetchone()[0] != 1:
             raise RecordingError(f"{path} was abandoned before its run started", "remove it")
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
         raise RecordingError(f"{path} is damaged: {error}", "nothing of it can be read") from error
