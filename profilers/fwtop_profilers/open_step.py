@@ -71,12 +71,16 @@ class OpenStep:
         """(source), when what bounds a step becomes known or changes."""
         self.on_failure: Optional[Callable[[BaseException], None]] = None
         """Told when a listener raised; the listener has then been removed."""
+        self.hook_call_cost_ns = 0
+        """Nanoseconds a boundary call takes; set once, by `hook_cost.calibrate`."""
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin anew; listeners stay."""
         self.source: Optional[str] = None
         self.index = 0
         """Index of the open step."""
         self.hook_calls = 0
-        self.hook_call_cost_ns = 0
-        """Nanoseconds a boundary call takes; set once, by `hook_cost.calibrate`."""
         self.log = StepLog()
         self._part = Part(None)
         self._candidate: Optional[Tuple[Part, int]] = None

@@ -40,6 +40,9 @@ class Context:
     on_capture: List[Callable[[wire.Capture], None]] = field(default_factory=list)
     """Called, on the sender's thread, when the user asks for a window."""
     on_budget: List[Callable[[wire.SetBudget], None]] = field(default_factory=list)
+    on_fork: List[Callable[[], None]] = field(default_factory=list)
+    """Called in a forked child, once sender and steps have begun anew there: the parent's threads
+    and whatever they were at do not exist here."""
 
     def send(self, message: Any) -> None:
         """Queue a message; never blocks and never raises."""

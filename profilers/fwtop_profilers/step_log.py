@@ -22,7 +22,7 @@ _SLOWED_DOWN = wire.STEP_TRACED | wire.STEP_COMPILED
 class StepRecord(NamedTuple):
     """A finished step. A phase that was never seen in this process is None."""
 
-    index: int
+    index: int  # type: ignore[assignment]
     start_ns: int
     end_ns: int
     input_ns: Optional[int]

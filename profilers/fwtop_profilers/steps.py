@@ -57,17 +57,22 @@ class StepTracker(OpenStep):
         clock: Callable[[], int] = now_ns,
         thread: Callable[[], int] = get_ident,
     ) -> None:
-        super().__init__()
+        self._step_on = step_on
+        self._clock = clock
+        self._thread = thread
         self.parameters_changed: Optional[Callable[[], Optional[bool]]] = None
         """Set by the framework: whether parameters were updated or gradients dropped since
         `on_backward_end`; asked only while no optimizer step can be seen."""
         self.on_backward_end: Optional[Callable[[], None]] = None
+        super().__init__()
+
+    def reset(self) -> None:
+        """Begin anew, as in a forked child; listeners stay."""
+        super().reset()
         self.trained = False
         """Whether any backward or optimizer step has been seen."""
-        self.source = None if step_on == "auto" else step_on
-        self._auto = step_on == "auto"
-        self._clock = clock
-        self._thread = thread
+        self.source = None if self._step_on == "auto" else self._step_on
+        self._auto = self._step_on == "auto"
         self._owner: Optional[int] = None
         self._cycle = Cycle()
         self._forward_from: Optional[int] = None
@@ -97,6 +102,13 @@ class StepTracker(OpenStep):
         self._optimizers_made = 0
         self._stepped_at: Dict[int, int] = {}
         self._lonely = 0
+
+    def abandon(self) -> None:
+        """A hook was switched off: no end may be waited for that will not come."""
+        self._backward_depth = self._input_depth = 0
+        self._input_begin = None
+        self._stepped_in_backward = False
+        self._units.clear()
 
     def finish(self) -> None:
         """The process ends: close the step whose end was not certain, count what was held."""

@@ -1,0 +1,106 @@
+"""`--step-on call:package.module:function`: a call of the user's function is a step.
+
+Owns finding the function and wrapping it, and nothing of what a step is. The function may be a
+method (`pkg.mod:Trainer.train_step`). In the script itself it is named by the script's own name
+(`call:train:step` for train.py) or `__main__`; it is wrapped at the first event after its `def`,
+because nothing tells when a script has defined it.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from types import ModuleType
+from typing import Any, Callable, List, Optional, Tuple
+
+from fwtop_profilers import import_hook
+from fwtop_profilers.steps import StepTracker
+
+STEP_KEY = 1
+
+
+def parse(step_on: str) -> Optional[Tuple[str, str]]:
+    """(module, function) of `call:module:function`; None for anything else."""
+    kind, _, rest = step_on.partition(":")
+    module, _, function = rest.partition(":")
+    return (module, function) if kind == "call" and module and function else None
+
+
+def names_script(module: str) -> bool:
+    """Whether `module` means the script that runs."""
+    path = getattr(sys.modules.get("__main__"), "__file__", None) or ""
+    return module == "__main__" or os.path.splitext(os.path.basename(path))[0] == module
+
+
+class StepCalls:
+    """The wrapped function of one process."""
+
+    def __init__(self, steps: StepTracker, is_compiling: Callable[[], bool]) -> None:
+        self._steps = steps
+        self._is_compiling = is_compiling
+        self._undo: List[Callable[[], None]] = []
+        self._wanted: Optional[Tuple[str, str]] = None
+
+    def install(self) -> None:
+        """Wrap the function, now or when it exists; does nothing for other `--step-on`."""
+        self._wanted = parse(self._steps.source or "")
+        if self._wanted is None:
+            return
+        module, _ = self._wanted
+        if names_script(module):
+            self._steps.on_boundary.append(self._look)
+        else:
+            import_hook.when_imported(module, lambda found: _ignore(self._wrap(found)))
+
+    def uninstall(self) -> None:
+        """Put the function back."""
+        while self._undo:
+            self._undo.pop()()
+        if self._wanted is not None:
+            import_hook.forget(self._wanted[0])
+
+    def _look(self, name: str, index: int) -> None:
+        script = sys.modules.get("__main__")
+        if script is not None and self._wrap(script):
+            self._steps.on_boundary.remove(self._look)
+
+    def _wrap(self, module: ModuleType) -> bool:
+        if self._wanted is None:
+            return False
+        owner: Any = module
+        *path, name = self._wanted[1].split(".")
+        for part in path:
+            owner = getattr(owner, part, None)
+        original = getattr(owner, name, None)
+        if not callable(original):
+            return False
+        setattr(owner, name, self._stepping(original))
+        self._undo.append(lambda: setattr(owner, name, original))
+        return True
+
+    def _stepping(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        is_compiling, steps = self._is_compiling, self._steps
+
+        @functools.wraps(original)
+        def step(*args: Any, **kwargs: Any) -> Any:
+            if is_compiling():
+                return original(*args, **kwargs)
+            _quietly(steps.unit_begin)
+            try:
+                return original(*args, **kwargs)
+            finally:
+                _quietly(steps.unit_end)
+
+        return step
+
+
+def _ignore(result: object) -> None:
+    return None
+
+
+def _quietly(event: Callable[[int], None]) -> None:
+    try:
+        event(STEP_KEY)
+    except Exception:
+        return

@@ -1,0 +1,217 @@
+"""PyTorch's boundaries: optimizer steps, backward, DataLoader fetches, gradient scalers.
+
+Owns the hooks that feed `StepTracker`; holds no state of its own. Each hook first asks
+`torch.compiler.is_dynamo_compiling()`, which Dynamo folds to True: so a traced hook returns at
+once and leaves the graph as it was. Each has a guard, and passes arguments, results and exceptions
+through untouched.
+
+Backward is wrapped in `torch.autograd.backward` alone: `Tensor.backward` calls it, and left as it
+is, it means the same to Dynamo and to `__torch_function__`. No module and no `.to()` is touched,
+so transfers to the device are part of what surrounds them.
+"""
+
+from __future__ import annotations
+
+import functools
+from types import ModuleType
+from typing import Any, Callable, List
+
+from fwtop_profilers.steps import StepTracker
+from fwtop_profilers.torch.guard import Guard
+
+Hook = Callable[..., Any]
+
+
+def make_optimizer_hooks(
+    steps: StepTracker, guard: Guard, is_compiling: Callable[[], bool]
+) -> List[Hook]:
+    """The global hooks before and after an optimizer's step."""
+    begin, end = steps.optimizer_begin, steps.optimizer_end
+
+    def fwtop_optimizer_begin(optimizer: Any, args: Any, kwargs: Any) -> None:
+        if is_compiling() or guard.off:
+            return
+        try:
+            begin(id(optimizer))
+        except Exception as error:
+            guard.fail(error)
+
+    def fwtop_optimizer_end(optimizer: Any, args: Any, kwargs: Any) -> None:
+        if is_compiling() or guard.off:
+            return
+        try:
+            end(id(optimizer))
+        except Exception as error:
+            guard.fail(error)
+
+    return [fwtop_optimizer_begin, fwtop_optimizer_end]
+
+
+def wrap_backward(
+    original: Hook, steps: StepTracker, guard: Guard, is_compiling: Callable[[], bool]
+) -> Hook:
+    """`torch.autograd.backward`, with its begin and end told."""
+    begin, end = steps.backward_begin, steps.backward_end
+
+    @functools.wraps(original)
+    def backward(*args: Any, **kwargs: Any) -> Any:
+        if is_compiling() or guard.off:
+            return original(*args, **kwargs)
+        try:
+            begin()
+        except Exception as error:
+            guard.fail(error)
+        try:
+            return original(*args, **kwargs)
+        finally:
+            try:
+                end()
+            except Exception as error:
+                guard.fail(error)
+
+    return backward
+
+
+def wrap_next(original: Hook, steps: StepTracker, guard: Guard, torch: ModuleType) -> Hook:
+    """A DataLoader iterator's `__next__`, with its wait and the size of its batch told."""
+    begin, end = steps.input_begin, steps.input_end
+    is_grad_enabled = torch.is_grad_enabled
+    samples_of = make_samples_of(torch)
+
+    @functools.wraps(original)
+    def fetch(self: Any) -> Any:
+        if guard.off:
+            return original(self)
+        try:
+            begin(id(self), is_grad_enabled())
+        except Exception as error:
+            guard.fail(error)
+        try:
+            batch = original(self)
+        except BaseException:
+            try:
+                end(None, False)
+            except Exception as error:
+                guard.fail(error)
+            raise
+        try:
+            end(samples_of(batch))
+        except Exception as error:
+            guard.fail(error)
+        return batch
+
+    return fetch
+
+
+def wrap_iter(original: Hook, steps: StepTracker, guard: Guard, torch: ModuleType) -> Hook:
+    """`DataLoader.__iter__`: starting workers is waiting for input too."""
+    begin, end = steps.input_begin, steps.input_end
+    is_grad_enabled = torch.is_grad_enabled
+
+    @functools.wraps(original)
+    def make_iterator(self: Any) -> Any:
+        if guard.off:
+            return original(self)
+        try:
+            begin(0, is_grad_enabled())
+        except Exception as error:
+            guard.fail(error)
+        iterator = None
+        try:
+            iterator = original(self)
+        finally:
+            try:
+                end(None, batch=False, key=id(iterator))
+            except Exception as error:
+                guard.fail(error)
+        return iterator
+
+    return make_iterator
+
+
+def wrap_scaler_step(
+    original: Hook, steps: StepTracker, guard: Guard, is_compiling: Callable[[], bool]
+) -> Hook:
+    """`GradScaler.step`, which may skip the optimizer's step: that is a step all the same."""
+
+    @functools.wraps(original)
+    def step(self: Any, optimizer: Any, *args: Any, **kwargs: Any) -> Any:
+        if is_compiling() or guard.off:
+            return original(self, optimizer, *args, **kwargs)
+        key = id(optimizer)
+        guard.run(lambda: steps.scaler_begin(key))
+        try:
+            result = original(self, optimizer, *args, **kwargs)
+        except BaseException:
+            guard.run(lambda: steps.scaler_end(key, raised=True))
+            raise
+        guard.run(lambda: steps.scaler_end(key))
+        return result
+
+    return step
+
+
+def make_module_hooks(
+    steps: StepTracker, guard: Guard, is_compiling: Callable[[], bool]
+) -> List[Hook]:
+    """Global hooks around every module's forward, for `--step-on forward` alone: they cost each
+    module call about two microseconds."""
+    begin, end = steps.unit_begin, steps.unit_end
+
+    def fwtop_forward_begin(module: Any, args: Any) -> None:
+        if is_compiling() or guard.off:
+            return
+        try:
+            begin(id(module))
+        except Exception as error:
+            guard.fail(error)
+
+    def fwtop_forward_end(module: Any, args: Any, output: Any) -> None:
+        if is_compiling() or guard.off:
+            return
+        try:
+            end(id(module))
+        except Exception as error:
+            guard.fail(error)
+
+    return [fwtop_forward_begin, fwtop_forward_end]
+
+
+def make_samples_of(torch: ModuleType, max_depth: int = 3) -> Callable[[Any], Any]:
+    """A function that gives a batch's size: the first dimension of its first tensor, or None."""
+    tensor = torch.Tensor
+
+    def samples_of(batch: Any, depth: int = 0) -> Any:
+        if type(batch) is tensor:
+            return batch.shape[0] if batch.ndim else None
+        if depth >= max_depth:
+            return None
+        if isinstance(batch, dict):
+            items = list(batch.values())[:8]
+        elif isinstance(batch, (list, tuple)):
+            items = list(batch[:8])
+        elif isinstance(
+            getattr(batch, "__dict__", {}).get("data"), dict
+        ):  # UserDict, BatchEncoding
+            items = list(batch.__dict__["data"].values())[:8]
+        else:
+            return None
+        for item in items:
+            size = samples_of(item, depth + 1)
+            if size is not None:
+                return size
+        return None
+
+    return samples_of
+
+
+def wrap_init(original: Hook, made: Callable[[Any], None], guard: Guard) -> Hook:
+    """`Optimizer.__init__`, after which the script is known to mean to train."""
+
+    @functools.wraps(original)
+    def initialize(self: Any, *args: Any, **kwargs: Any) -> None:
+        original(self, *args, **kwargs)
+        if not guard.off:
+            guard.run(lambda: made(self))
+
+    return initialize
