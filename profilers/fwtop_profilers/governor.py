@@ -207,9 +207,10 @@ class Governor:
         """Windows may open again."""
         self._standing_down = ""
 
-    def block(self, why: str) -> None:
-        """Say why a window that was planned does not open (`the recorder is behind`)."""
-        self._blocked_by = why
+    def block(self, why: str) -> bool:
+        """Say why a planned window did not open, or was broken off; whether that is news."""
+        news, self._blocked_by = why != self._blocked_by, why
+        return news
 
     def report(self, now_ns: int, hook_cost_ns: int) -> wire.Governor:
         """The bookkeeping as a message."""

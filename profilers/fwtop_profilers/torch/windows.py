@@ -207,10 +207,11 @@ class Windows:
             why = self._spool.why_full()
         if not why:
             return True
-        self._governor.block(why)
         self._look_again_ns = now_ns + RETRY_FULL_NS
         if plan.demanded:
-            self._failed(plan, why)
+            self._failed(plan, "waited for " + why)
+        elif self._governor.block(why):
+            self._report()
         return False
 
     # --- one window -----------------------------------------------------------------------------
@@ -269,8 +270,7 @@ class Windows:
         self._abort(opened)
         now = clock.now_ns()
         self._governor.spent(opened.start_cost_ns + now - before, now)
-        if opened.plan.demanded:
-            self._governor.block(why)
+        self._governor.block(why)
 
     def _drop_open(self) -> None:
         opened, self._opened = self._opened, None
