@@ -12,7 +12,6 @@ from fwtop.recording.store import Recording
 
 @dataclass(frozen=True, slots=True)
 class _Throttle:
-    device_id: int
     reasons: str
     count: int
 
@@ -77,34 +76,47 @@ def history(
 
 
 def means(recording: Recording, start_ns: int = 0, end_ns: int | None = None) -> list[DeviceSample]:
-    """One reading a device for the whole stretch, as `history` makes one of several."""
+    """One reading a device for the whole stretch, as `history` makes one of several, of at most
+    `history.SPREAD` readings."""
     end_ns = (1 << 62) if end_ns is None else end_ns
-    found = (history(recording, device.id, start_ns, end_ns, 1) for device in devices(recording))
-    return [samples[0] for samples in found if samples]
+    found = (_HISTORY.mean(recording, start_ns, end_ns, device.id) for device in devices(recording))
+    return [sample for sample in found if sample is not None]
 
 
 def throttled(
     recording: Recording, until_ns: int | None = None
 ) -> dict[int, dict[str, tuple[int, int]]]:
-    """By device: each throttle reason with the readings that had it, and all that could tell."""
+    """By device: each throttle reason with the readings that had it, and all that could tell.
+
+    Of at most `history.SPREAD` readings a device, evenly spread.
+    """
+    found: dict[int, dict[str, tuple[int, int]]] = {}
+    for device in devices(recording):
+        found[device.id] = _throttled(recording, device.id, until_ns)
+    return {device_id: reasons for device_id, reasons in found.items() if reasons}
+
+
+def _throttled(
+    recording: Recording, device_id: int, until_ns: int | None
+) -> dict[str, tuple[int, int]]:
+    end_ns = (1 << 62) if until_ns is None else until_ns + 1
+    spread = _HISTORY.spread_of(recording, 0, end_ns, device_id)
+    if spread is None:
+        return {}
     rows = fetch_rows(
         recording,
         _Throttle,
-        "SELECT device_id, throttle_reasons, count(*) FROM device_samples"
-        " WHERE throttle_reasons IS NOT NULL AND (?1 IS NULL OR at_ns <= ?1)"
-        " GROUP BY device_id, throttle_reasons",
-        (until_ns,),
+        f"{_HISTORY.spread} SELECT throttle_reasons, count(*) FROM device_samples"
+        " WHERE device_id = ?4 AND at_ns IN (SELECT at FROM spread)"
+        " AND throttle_reasons IS NOT NULL GROUP BY throttle_reasons",
+        spread,
     )
-    told: dict[int, int] = {}
+    told = sum(row.count for row in rows)
+    had: dict[str, int] = {}
     for row in rows:
-        told[row.device_id] = told.get(row.device_id, 0) + row.count
-    found: dict[int, dict[str, tuple[int, int]]] = {}
-    for row in rows:
-        for reason in filter(None, (part.strip() for part in row.reasons.split(","))):
-            reasons = found.setdefault(row.device_id, {})
-            had = reasons.get(reason, (0, 0))[0]
-            reasons[reason] = (had + row.count, told[row.device_id])
-    return found
+        for reason in {part.strip() for part in row.reasons.split(",")} - {""}:
+            had[reason] = had.get(reason, 0) + row.count
+    return {reason: (count, told) for reason, count in had.items()}
 
 
 def device_processes(recording: Recording) -> list[DeviceProcess]:

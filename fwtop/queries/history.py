@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Generic, TypeVar
 
-from fwtop.queries.rows import Parameter, fetch_rows
+from fwtop.queries.rows import Parameter, fetch, fetch_rows
 from fwtop.recording.store import Recording
 
 Sample = TypeVar("Sample")
 
+SPREAD = 2000
+"""Readings that a mean is of, at most: half an hour of one a second is exact."""
 _INTEGER_SUFFIXES = ("_bytes", "_hz", "_bytes_per_s", "_processes")
 
 
@@ -30,10 +32,25 @@ class History(Generic[Sample]):
         self.names = ", ".join((*keys, "at_ns", *columns))
         keyed = "".join(f" AND {key} = ?{position + 4}" for position, key in enumerate(keys))
         parts = (_aggregate(name, way) for name, way in columns.items())
+        columns_of_one = f"SELECT {', '.join((*keys, 'max(at_ns)', *parts))} FROM {table}"
         self._sql = (
-            f"SELECT {', '.join((*keys, 'max(at_ns)', *parts))} FROM {table}"
-            f" WHERE at_ns >= ?1 AND at_ns < ?2{keyed}"
+            f"{columns_of_one} WHERE at_ns >= ?1 AND at_ns < ?2{keyed}"
             " GROUP BY (at_ns - ?1) / ?3 ORDER BY max(at_ns)"
+        )
+        self._ends_sql = (
+            f"SELECT (SELECT min(at_ns) FROM {table} WHERE at_ns >= ?1 AND at_ns < ?2{keyed}),"
+            f" (SELECT max(at_ns) FROM {table} WHERE at_ns >= ?1 AND at_ns < ?2{keyed})"
+            " WHERE ?3 IS NULL"
+        )
+        # Seeks by the primary key: the cost is the same for a day and for a minute of readings.
+        self.spread = (
+            "WITH RECURSIVE probes(t) AS (SELECT ?1 UNION ALL SELECT t + ?3 FROM probes"
+            f" WHERE t + ?3 <= ?2), spread(at) AS (SELECT (SELECT min(at_ns) FROM {table}"
+            f" WHERE at_ns >= t AND at_ns <= ?2 AND at_ns < t + ?3{keyed}) FROM probes)"
+        )
+        self._mean_sql = (
+            f"{self.spread} {columns_of_one} WHERE at_ns IN (SELECT at FROM spread){keyed}"
+            " HAVING count(*) > 0"
         )
 
     def fetch(
@@ -42,6 +59,24 @@ class History(Generic[Sample]):
         """At most `points` readings in [start_ns, end_ns), oldest first."""
         length = max(1, -(-(end_ns - start_ns) // max(1, points)))
         return fetch_rows(recording, self._model, self._sql, (start_ns, end_ns, length, *keys))
+
+    def mean(
+        self, recording: Recording, start_ns: int, end_ns: int, *keys: Parameter
+    ) -> Sample | None:
+        """One reading for [start_ns, end_ns): of all readings, or of `SPREAD` of them evenly
+        spread where there are more. None if there is none."""
+        found = self.spread_of(recording, start_ns, end_ns, *keys)
+        rows = fetch_rows(recording, self._model, self._mean_sql, found) if found else []
+        return rows[0] if rows else None
+
+    def spread_of(
+        self, recording: Recording, start_ns: int, end_ns: int, *keys: Parameter
+    ) -> tuple[Parameter, ...] | None:
+        """The parameters of `spread` for the readings in [start_ns, end_ns); None without any."""
+        ((first, last),) = fetch(recording, self._ends_sql, (start_ns, end_ns, None, *keys))
+        if type(first) is not int or type(last) is not int:
+            return None
+        return (first, last, max(1, -(-(last - first + 1) // SPREAD)), *keys)
 
 
 def _aggregate(name: str, way: str) -> str:

@@ -49,9 +49,8 @@ def history(recording: Recording, start_ns: int, end_ns: int, points: int) -> li
 
 
 def mean(recording: Recording, start_ns: int = 0, end_ns: int | None = None) -> HostSample | None:
-    """One reading for the whole stretch, as `history` makes one of several."""
-    found = history(recording, start_ns, (1 << 62) if end_ns is None else end_ns, 1)
-    return found[0] if found else None
+    """One reading for the whole stretch: means, of at most `history.SPREAD` readings."""
+    return _HISTORY.mean(recording, start_ns, (1 << 62) if end_ns is None else end_ns)
 
 
 def host_processes(recording: Recording) -> list[HostProcess]:

@@ -27,6 +27,9 @@ _settled: WeakKeyDictionary[Recording, dict[int, tuple[int, StepTotals]]] = Weak
 """By recording and process: a bucket, and the totals of all before it. They change no more,
 because a process's steps come in order; so a live view adds only what is new."""
 
+_apart: WeakKeyDictionary[Recording, dict[int, tuple[int, StepTotals]]] = WeakKeyDictionary()
+"""By recording and process: the last step that was set apart, and the totals of those so far."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Count:
@@ -146,20 +149,19 @@ def set_apart(
     The condition is the one of the index `steps_traced_or_compiled`: STEP_TRACED | STEP_COMPILED.
     """
     process_id = _process(recording, process_id)
-    if process_id is None:
+    first = first_step(recording, process_id)
+    if process_id is None or first is None:
         return StepTotals()
-    rows = fetch_rows(
-        recording,
-        Step,
-        f"SELECT {_COLUMNS} FROM steps INDEXED BY steps_traced_or_compiled"
-        " WHERE process_id = ?1 AND flags & 3"
-        " AND (?2 IS NULL OR start_ns + duration_ns <= ?2)"
-        f" UNION SELECT {_COLUMNS} FROM steps WHERE process_id = ?1 AND step_index ="
-        " (SELECT min(step_index) FROM steps WHERE process_id = ?1)"
-        " AND (?2 IS NULL OR start_ns + duration_ns <= ?2)",
-        (process_id, until_ns),
-    )
-    return of_steps(rows)
+    if until_ns is not None:
+        flagged = _flagged(recording, process_id, first.index + 1, until_ns)
+        return of_steps([first, *flagged] if first.end_ns <= until_ns else flagged)
+    known = _apart.setdefault(recording, {})
+    after, total = known.get(process_id, (first.index, of_steps([first])))
+    new = _flagged(recording, process_id, after + 1, None)
+    if new:
+        after, total = new[-1].index, plus(total, of_steps(new))
+    known[process_id] = (after, total)
+    return total
 
 
 def first_step(recording: Recording, process_id: int | None = None) -> Step | None:
@@ -198,6 +200,18 @@ def device_steps(
         " optimizer_ns FROM device_steps WHERE process_id = ?"
         " AND step_index IN (SELECT value FROM json_each(?)) ORDER BY step_index",
         (process_id, id_list(indices)),
+    )
+
+
+def _flagged(recording: Recording, process_id: int, first: int, until_ns: int | None) -> list[Step]:
+    """Traced or compiled steps from index `first` on that had ended by `until_ns`."""
+    return fetch_rows(
+        recording,
+        Step,
+        f"SELECT {_COLUMNS} FROM steps INDEXED BY steps_traced_or_compiled"
+        " WHERE process_id = ?1 AND flags & 3 AND step_index >= ?2"
+        " AND (?3 IS NULL OR start_ns + duration_ns <= ?3) ORDER BY step_index",
+        (process_id, first, until_ns),
     )
 
 

@@ -109,12 +109,16 @@ def _connect(path: Path) -> sqlite3.Connection:
     """Read-only; immutable where WAL's shared memory cannot be made (read-only media)."""
     last: Exception | None = None
     for mode in ("mode=ro", "mode=ro&immutable=1"):
-        connection = sqlite3.connect(
-            f"{path.resolve().as_uri()}?{mode}",
-            uri=True,
-            isolation_level=None,
-            check_same_thread=False,
-        )
+        try:
+            connection = sqlite3.connect(
+                f"{path.resolve().as_uri()}?{mode}",
+                uri=True,
+                isolation_level=None,
+                check_same_thread=False,
+            )
+        except sqlite3.Error as error:
+            last = error
+            continue
         try:
             connection.execute("PRAGMA busy_timeout=2000")
             connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
