@@ -30,9 +30,10 @@ _PATTERNS = tuple(
     for pattern, family in (
         # Copies and communication name themselves.
         (r"^(Memcpy|Memset|cu(da)?Mem(cpy|set)|hipMem(cpy|set))|^MEMCPY", "memcpy"),
+        (r"^(cu(da)?|hip)[A-Z]\w*$|^INVALID$", "other"),  # the rest of the runtime's calls
         (r"(?i)nccl|rccl|hccl|\bc10d\w*::|gloo:|mscclpp?", "collective"),
         (
-            r"(?i)all[_-]?reduce|all[_-]?gather|reduce[_-]?scatter|all[_-]?to[_-]?all"
+            r"(?i)all[_-]?reduce|all[_-]?gather|reduce[_-]?scatter|all[_-]?to[_-]?all|all2all"
             r"|collective[_-]?(permute|reduce|gather|bcast)|DistributedDataParallel",
             "collective",
         ),
@@ -59,7 +60,10 @@ _PATTERNS = tuple(
             "data",
         ),
         # Losses before the softmax in their names.
-        (r"(?i)cross_?entropy|nll_?loss|mse_?loss|l1_?loss|ctc_?loss|kl_?div|bce", "reduction"),
+        (
+            r"(?i)cross_?entropy|nll_?(loss|criterion)|mse_?loss|l1_?loss|ctc_?loss|kl_?div|bce",
+            "reduction",
+        ),
         (
             r"(?i)scaled_?dot_?product|attention|flash_(fwd|bwd|attn)|\bflash::|fmha"
             r"|mha_(fwd|bwd|varlen)|pytorch_flash",
@@ -67,7 +71,7 @@ _PATTERNS = tuple(
         ),
         (
             r"(?i)conv(olution|[123]d|_depthwise|_transpose|_backward|_tbc|olve|olutional)"
-            r"|DepthwiseConv|[sh]cudnn|fprop|dgrad|wgrad|winograd|implicit_(con|gemm)"
+            r"|DepthwiseConv|[sh]cudnn|fprop|(?-i:[dw]grad|[DW]grad)|winograd|implicit_(con|gemm)"
             r"|cask_cudnn|cudnn_?conv|im2col|col2im|\bconv\b|nchwToNhwc|nhwcToNchw",
             "convolution",
         ),
@@ -77,7 +81,7 @@ _PATTERNS = tuple(
             "normalization",
         ),
         (r"(?i)embedding|indexSelect|index_select|ResourceGather|compute_grad_weight", "embedding"),
-        (r"sum_and_scatter|krn_partial|SparseSegment|^GatherV2|^Gather$", "embedding"),
+        (r"sum_and_scatter|krn_partial|SplitLookup|SparseSegment|^GatherV2|^Gather$", "embedding"),
         (
             r"(?i)gemm|gemv|cutlass|cublas|(?<!bi)(?<!tri)linear(?!space)\b|matmul|einsum|splitK"
             r"|\b(aten::)?_?(addmm|addbmm|baddbmm|bmm|mm|mv|addmv|dot|vdot|scaled_mm|int_mm)_?\b"
@@ -86,7 +90,11 @@ _PATTERNS = tuple(
         ),
         (r"reduce_kernel|reduce_\d+d|\b[Rr]educe(Op|_window|-window)?\b|Reduce[A-Z]", "reduction"),
         (r"(?i)(max|avg|average)_?pool|cum(sum|prod)|BiasAddGrad|scan_(dim|by_key)", "reduction"),
-        (r"(?i)elementwise|vectorized|unrolled|pointwise|fused_dropout", "elementwise"),
+        (r"CatArrayBatchedCopy|concat_", "memcpy"),
+        (
+            r"(?i)scalePackedTensor|elementwise|vectorized|unrolled|pointwise|fused_dropout",
+            "elementwise",
+        ),
         (r"^(loop_|input_)?fusion|_fusion(\.|$)|^fused_", "elementwise"),
     )
 )
@@ -94,7 +102,7 @@ _PATTERNS = tuple(
 _WORDS = {
     word: family
     for family, words in (
-        ("memcpy", "copy copies clone contiguous memcpy memset dtod htod dtoh"),
+        ("memcpy", "copy copies clone contiguous cat concat stack memcpy memset dtod htod dtoh"),
         (
             "reduction",
             "sum mean max min amax amin aminmax argmax argmin prod norm logsumexp var std median"
@@ -120,6 +128,8 @@ _OPTIMIZED_OUT = re.compile(
     r"chunk|unbind|item|_local_scalar_dense|resize\w*|result_type|is_\w+|set_|_reshape_alias)_?$"
 )
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+\d*")
+_USER_RANGE = re.compile(r"(?!Mem(cpy|set)\b|void |EagerLocalExecute)[^(<]*\s")
+"""Words between spaces are a person's own name of a range, and say nothing sure of its work."""
 _AUTOGRAD = "autograd::engine::evaluate_function: "
 _LONGEST = 2_000
 
@@ -131,6 +141,8 @@ def family(name: str) -> str:
     The gradient of an operator is of the operator's own family.
     """
     name = name[:_LONGEST].removeprefix(_AUTOGRAD)
+    if _USER_RANGE.match(name):
+        return "other"
     for pattern, found in _PATTERNS:
         if pattern.search(name):
             return found
