@@ -164,7 +164,7 @@ def nice_ceiling(value: float) -> float:
     if value <= 0:
         return 1.0
     power = 10.0 ** floor(log10(value))
-    for step in (1.0, 1.5, 2.0, 3.0, 5.0, 7.5):
+    for step in (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0):
         if power * step >= value * (1 - 1e-9):
             return float(power * step)
     return float(power * 10)

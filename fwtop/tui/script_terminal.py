@@ -9,6 +9,7 @@ from __future__ import annotations
 import codecs
 import re
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -44,15 +45,24 @@ class LogLine:
 class _Screen(pyte.Screen):  # type: ignore[misc]
     """A pyte screen that hands over the line that scrolls off its top."""
 
-    def __init__(self, columns: int, lines: int, keep: Any) -> None:
+    def __init__(self, columns: int, lines: int, keep: Callable[[Any, int], None]) -> None:
         self._keep = keep
+        self.now_ns = 0
+        self.times_ns = [0] * lines
+        """When each line was last written to."""
         super().__init__(columns, lines)
 
     def index(self) -> None:
         """A line feed; at the bottom the top line leaves."""
         if self.cursor.y == self.lines - 1 and self.margins is None:
-            self._keep(self.buffer[0])
+            self._keep(self.buffer[0], self.times_ns[0])
+            self.times_ns = [*self.times_ns[1:], self.now_ns]
         super().index()
+
+    def draw(self, data: str) -> None:
+        """Text at the cursor."""
+        super().draw(data)
+        self.times_ns[self.cursor.y] = self.now_ns
 
     # A script's questions to its terminal have no answer here, and its titles no place.
     def write_process_input(self, data: str) -> None:
@@ -72,7 +82,6 @@ class ScriptTerminal:
         self.columns = max(20, min(MAX_COLUMNS, columns))
         self.kept: deque[LogLine] = deque(maxlen=keep)
         self.dropped = 0
-        self._at_ns = 0
         self._skipping = False
         self._screen = _Screen(self.columns, SCREEN_LINES, self._keep)
         self._screen.set_mode(pyte.modes.LNM)
@@ -85,7 +94,7 @@ class ScriptTerminal:
 
     def feed(self, data: bytes, at_ns: int) -> None:
         """Interpret a chunk that came at `at_ns`."""
-        self._at_ns = at_ns
+        self._screen.now_ns = at_ns
         if self._skipping:
             _, found, rest = data.partition(b"\n")
             if not found:
@@ -112,7 +121,7 @@ class ScriptTerminal:
         self._stream.feed(lines[0])
         cursor = self._screen.cursor
         for y in range(cursor.y + 1):
-            self._keep(self._screen.buffer[y])
+            self._keep(self._screen.buffer[y], self._screen.times_ns[y])
         self._screen.erase_in_display(2)
         self._screen.cursor_position()
         for line in lines[1 : -SCREEN_LINES - 1]:
@@ -128,16 +137,18 @@ class ScriptTerminal:
             if screen.buffer.get(y):
                 last = y
                 break
-        shown = [LogLine(self._at_ns, self._spans(screen.buffer[y])) for y in range(last + 1)]
+        shown = [
+            LogLine(screen.times_ns[y], self._spans(screen.buffer[y])) for y in range(last + 1)
+        ]
         while shown and not shown[-1].spans:
             shown.pop()
         return (*self.kept, *shown)
 
-    def _keep(self, cells: Any) -> None:
-        self._append(LogLine(self._at_ns, self._spans(cells)))
+    def _keep(self, cells: Any, at_ns: int) -> None:
+        self._append(LogLine(at_ns, self._spans(cells)))
 
     def _keep_text(self, text: str) -> None:
-        self._append(LogLine(self._at_ns, ((text, "text"),) if text else ()))
+        self._append(LogLine(self._screen.now_ns, ((text, "text"),) if text else ()))
 
     def _append(self, line: LogLine) -> None:
         if len(self.kept) == self.kept.maxlen:

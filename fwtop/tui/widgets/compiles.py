@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fwtop.formatting import format_count, format_duration, format_time_of_run
+from fwtop.formatting import format_count, format_duration, format_time_of_run, plural
 from fwtop.recording.model import CompileEvent
 from fwtop.tui.drawing import Row, Span, fit, wrap
 from fwtop.tui.snapshot import CompileView, Snapshot
@@ -71,8 +71,10 @@ class Compiles(Panel):
         view = snapshot.compile
         if view is None or not view.events:
             return []
-        row: Row = [(format_count(view.totals.count), "strong"), (" compiles ", "dim"),
-                    (format_duration(view.totals.total_ns), "strong")]  # fmt: skip
+        row: Row = [
+            (plural(view.totals.count, "compile"), "text"),
+            (f" {format_duration(view.totals.total_ns)}", "strong"),
+        ]
         extra: list[tuple[int, str]] = [
             (view.totals.recompiles + view.totals.retraces, "↻"),
             (view.totals.graph_breaks, "✂"),

@@ -59,7 +59,7 @@ def header_rows(snapshot: Snapshot, width: int, height: int) -> list[Row]:
     second: Row = [(" ", "text")]
     cost = [*moment, *_overhead(snapshot), (" ", "text")]
     for part in parts:
-        if width_of(second) + width_of(part) + width_of(cost) + 3 > width:
+        if width_of(second) + width_of(part) + width_of(cost) + 6 > width:
             break
         second += ([("  │  ", "track")] if len(second) > 1 else []) + part
     gap = width - width_of(second) - width_of(cost)

@@ -18,8 +18,8 @@ from textual.reactive import var
 from textual.strip import Strip
 from textual.widget import Widget
 
-from fwtop.tui.drawing import Row, fill, fit, strip_of, width_of
-from fwtop.tui.snapshot import Snapshot
+from fwtop.tui.drawing import Row, fill, fit, strip_of, width_of, wrap
+from fwtop.tui.snapshot import SUBJECTS, Snapshot
 
 
 class Panel(Widget, can_focus=True):
@@ -133,10 +133,11 @@ class Panel(Widget, can_focus=True):
     def _rows(self, width: int, height: int) -> list[Row]:
         if self.snapshot is None:
             return []
+        if self.SUBJECT in SUBJECTS and getattr(self.snapshot, self.SUBJECT) is None:
+            failure = self.snapshot.failures.get(self.SUBJECT)
+            return [[(line, "bad")] for line in wrap(failure, width)] if failure else []
         awaited = self.awaited(self.snapshot)
         if awaited is not None:
-            from fwtop.tui.drawing import wrap
-
             return [[(line, "dim")] for line in wrap(awaited, width)]
         return self.body(self.snapshot, width, height)
 
