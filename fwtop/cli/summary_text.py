@@ -42,7 +42,7 @@ def render(summary: Summary, path: str, columns: int = 80) -> list[str]:
         found = [ellipsis(line, columns).rstrip() for line in part(summary, columns)]
         if found:
             lines += [*found, ""]
-    lines += [*_findings(summary, columns), ""]
+    lines += [*(ellipsis(line, columns) for line in _findings(summary, columns)), ""]
     lines.append(_labelled("recording", ellipsis_start(printable(path), columns - INDENT)))
     return lines
 

@@ -44,9 +44,13 @@ def losses(facts: Facts) -> Iterator[Finding]:
         yield Finding(
             code="messages_dropped",
             severity="warning",
-            why=f"Probes dropped {plural(dropped, 'message')} rather than hold training up; "
-            "counts and sums are too low by what was in them."
-            + (f" {lost[0].text}." if lost else ""),
+            why=(
+                f"Probes dropped {plural(dropped, 'message')} rather than hold training up: "
+                if dropped
+                else "Steps were lost on the way: "
+            )
+            + "counts and sums are too low by what was in them."
+            + (f" {_sentence(lost[0].text)}" if lost else ""),
             evidence={"messages_dropped": dropped, "stretches_lost": len(lost)},
             next="the recorder did not keep up, or was gone for a while: see recorder.log in the "
             "run's folder, and whether the disk is full",
@@ -57,7 +61,7 @@ def losses(facts: Facts) -> Iterator[Finding]:
             code="windows_failed",
             severity="info",
             why=f"{plural(facts.failed_windows, 'trace window')} failed"
-            + (f": {said[-1].text}." if said else "."),
+            + (f": {_sentence(said[-1].text)}" if said else "."),
             evidence={"windows_failed": facts.failed_windows, "windows": len(facts.windows)},
             next="operators come from the other windows; `fwtop doctor` says which profiler works",
         )
@@ -72,7 +76,12 @@ def failed_hooks(facts: Facts) -> Iterator[Finding]:
         code="probe_failures",
         severity="warning",
         why=f"{plural(len(failures), 'hook')} failed and was switched off; the script went on. "
-        f"{failures[0].text}",
+        f"{_sentence(failures[0].text)}",
         evidence={"probe_failures": len(failures)},
         next=failures[0].next or "what this hook sees is missing; please report it",
     )
+
+
+def _sentence(text: str) -> str:
+    """A notice's text with one full stop."""
+    return text.rstrip(". ") + "."
