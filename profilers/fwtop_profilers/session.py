@@ -153,10 +153,20 @@ class Session:
             return
 
     def _end_with_multiprocessing(self) -> None:
-        """Children of multiprocessing end by os._exit, past atexit, but run its finalizers."""
+        """Children of multiprocessing end by os._exit, past atexit, but run its finalizers.
+
+        A child drops the finalizers that it has before `_run_after_forkers`: in one that has just
+        been forked, ours is made there.
+        """
         util = sys.modules.get("multiprocessing.util")
         if util is not None and self._is_forked:
-            util.Finalize(None, self._end, args=("exit",), exitpriority=0)
+            _finalize_with_multiprocessing(self)
+            util.register_after_fork(self, _finalize_with_multiprocessing)
+
+
+def _finalize_with_multiprocessing(session: Session) -> None:
+    util = sys.modules["multiprocessing.util"]
+    util.Finalize(None, session._end, args=("exit",), exitpriority=0)
 
 
 def _printable(text: str) -> str:
