@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
@@ -28,6 +29,12 @@ def main(arguments: Namespace) -> int:
     path = find(arguments.file)
     refuse_traces(path)
     open_recording(path).close()  # errors in words, before a screen is set up
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise Failure(
+            Code.TERMINAL,
+            "the viewer needs a terminal, and this is none",
+            f"`fwtop summary {path}` prints the run in words, with --json as data",
+        )
     from fwtop.tui.app import view
 
     view(path, None)

@@ -59,6 +59,12 @@ def test_a_trace_from_elsewhere_is_refused_by_its_name(tmp_path: Path, command: 
     assert "fwtop record" in done.stderr
 
 
+def test_without_a_terminal_there_is_no_viewer(tmp_path: Path) -> None:
+    done = fwtop("open", build(tmp_path / "run.fwtop", steps=60))
+    assert done.returncode == 110
+    assert "fwtop summary" in done.stderr
+
+
 def test_importing_the_commands_is_cheap() -> None:
     """Neither Textual nor NumPy before they are needed."""
     code = (
