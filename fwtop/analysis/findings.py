@@ -26,6 +26,7 @@ FINDERS: tuple[Callable[[Facts], Iterator[Finding]], ...] = (
     devices.allocator,
     host.threads,
     host.one_core,
+    host.contention,
     host.host_memory,
     recorder.overhead,
     recorder.losses,

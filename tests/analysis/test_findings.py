@@ -201,6 +201,17 @@ def test_threads_and_cores(healthy: Facts) -> None:
         assert codes(strange) == []
 
 
+def test_others_on_the_host(healthy: Facts) -> None:
+    assert healthy.host is not None
+    crowded = replace(healthy.host, cpu_ratio=1.0, run_cpu_ratio=4.0, recorder_cpu_ratio=None)
+    found = one(replace(healthy, host=crowded), "cpu_contention")
+    assert "the run keeps 4.0 of 16 cores busy, other programs 12.0" in found.why
+    own = replace(crowded, run_cpu_ratio=15.0)
+    assert codes(replace(healthy, host=own)) == []
+    idle = replace(crowded, cpu_ratio=0.8)
+    assert codes(replace(healthy, host=idle)) == []
+
+
 def test_full_host_memory(healthy: Facts) -> None:
     assert healthy.host is not None
     full = replace(healthy.host, memory_used_bytes=99, memory_total_bytes=100)

@@ -8,6 +8,9 @@ from fwtop.analysis.finders.facts import Facts, Finding
 from fwtop.formatting import format_bytes, format_ratio, plural
 
 HOST_MEMORY_SHARE = 0.95
+BUSY_HOST = 0.90
+OTHERS_SHARE = 0.25
+"""Of all cores, busy with what is not of the run."""
 ONE_CORE = 1.2
 MANY_CORES = 4
 FEW_STEPS = 10
@@ -53,6 +56,30 @@ def one_core(facts: Facts) -> Iterator[Finding]:
         evidence={"run_cpu_ratio": host.run_cpu_ratio, "cores": cores, "omp_num_threads": asked},
         next="raise OMP_NUM_THREADS or torch.set_num_threads; small tensors do not parallelise, "
         "so larger batches may be needed too",
+    )
+
+
+def contention(facts: Facts) -> Iterator[Finding]:
+    """The host's CPU is full, and much of it goes to others."""
+    cores, host = facts.cores, facts.host
+    if host is None or host.cpu_ratio is None or host.run_cpu_ratio is None or not cores:
+        return
+    others = host.cpu_ratio * cores - host.run_cpu_ratio - (host.recorder_cpu_ratio or 0)
+    if host.cpu_ratio < BUSY_HOST or others < OTHERS_SHARE * cores:
+        return
+    yield Finding(
+        code="cpu_contention",
+        severity="warning",
+        why=f"The host's CPU is {format_ratio(host.cpu_ratio)} busy: the run keeps "
+        f"{host.run_cpu_ratio:.1f} of {plural(cores, 'core')} busy, other programs {others:.1f}.",
+        evidence={
+            "host_cpu_ratio": host.cpu_ratio,
+            "run_cpu_ratio": host.run_cpu_ratio,
+            "others_cpu_ratio": others,
+            "cores": cores,
+        },
+        next="see who it is (top), and train when they are done; timings taken meanwhile are noisy",
+        cost_ratio=others / cores,
     )
 
 
