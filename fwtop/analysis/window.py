@@ -24,7 +24,7 @@ from fwtop.analysis.results import (
 from fwtop.analysis.temporal import Launch, breakdown
 from fwtop.traces.model import LAUNCH, DeviceEvent, TraceWindow, Track
 
-_CALLS, _SELF, _TOTAL, _OPEN_UNTIL, _GPU_SELF, _GPU_TOTAL = range(6)
+_CALLS, _SELF, _TOTAL, _OPEN_UNTIL, _GPU_SELF, _GPU_TOTAL, _LAST_LAUNCH = range(7)
 _NEVER = -(1 << 62)
 _ALWAYS = 1 << 62
 
@@ -92,7 +92,7 @@ def _add_operators(table: _Table, track: Track, segments: Segments, work: dict[i
     phase, phase_end = next(phases)
     rows = table[phase]
     get: Callable[[str], _Row | None] = rows.get
-    ends, stack = [_ALWAYS], [[0] * 6]
+    ends, stack = [_ALWAYS], [[0] * 7]
     end_of_top = _ALWAYS
     for name, start, duration, launched in zip(
         track.names, track.start_ns, track.duration_ns, _launched(track, work), strict=False
@@ -107,7 +107,7 @@ def _add_operators(table: _Table, track: Track, segments: Segments, work: dict[i
             get = rows.get
         row = get(name)
         if row is None:
-            row = rows[name] = [0, 0, 0, _NEVER, 0, 0]
+            row = rows[name] = [0, 0, 0, _NEVER, 0, 0, 0]
         end = start + duration
         row[0] += 1
         row[1] += duration
@@ -117,7 +117,7 @@ def _add_operators(table: _Table, track: Track, segments: Segments, work: dict[i
             row[2] += duration
             row[3] = end
         if launched and len(stack) > 1:
-            _add_device_time(stack, work.pop(launched, 0))
+            _add_device_time(stack, launched, work.pop(launched, 0))
         ends.append(end)
         stack.append(row)
         end_of_top = end
@@ -130,12 +130,12 @@ def _launched(track: Track, work: Mapping[int, int]) -> Iterable[int]:
     return [correlation if correlation in work else 0 for correlation in track.correlations]
 
 
-def _add_device_time(stack: Sequence[_Row], time_ns: int) -> None:
+def _add_device_time(stack: Sequence[_Row], launch: int, time_ns: int) -> None:
+    """To the operator that launched it, and once to each name around that."""
     stack[-1][_GPU_SELF] += time_ns
-    seen: set[int] = set()
     for row in stack:
-        if id(row) not in seen:
-            seen.add(id(row))
+        if row[_LAST_LAUNCH] != launch:
+            row[_LAST_LAUNCH] = launch
             row[_GPU_TOTAL] += time_ns
 
 

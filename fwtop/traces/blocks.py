@@ -73,7 +73,7 @@ class EventArray:
             if held < target:
                 continue
             text = b"".join(parts)
-            cut = _last_event_start(text)
+            cut = _last_boundary(text)
             if cut is None:
                 parts, target = [text], held * 2
                 if held > self._limits.event_bytes + self._limits.piece_bytes:
@@ -81,8 +81,9 @@ class EventArray:
                     yield Piece(text, at, last=True)
                     return
                 continue
-            yield Piece(text[:cut].rstrip().removesuffix(b","), at, last=False)
-            at, parts, held = at + cut, [text[cut:]], len(text) - cut
+            end, start = cut
+            yield Piece(text[:end], at, last=False)
+            at, parts, held = at + start, [text[start:]], len(text) - start
             target = max(self._limits.piece_bytes, held * 2)
         yield Piece(b"".join(parts), at, last=True)
 
@@ -146,17 +147,18 @@ class EventArray:
                     yield block
 
 
-def _last_event_start(text: bytes) -> int | None:
-    """Where the last event begins that another one, with its comma, precedes."""
+def _last_boundary(text: bytes) -> tuple[int, int] | None:
+    """Where the last event but one ends and the last begins; None where there are no two."""
     brace = len(text)
     for _ in range(_BRACES_TRIED):
         brace = text.rfind(b"{", 0, brace)
         if brace <= 0:
             return None
         if _EVENT_START.match(text, brace):
-            before = text[max(0, brace - 256) : brace].rstrip()
+            first = max(0, brace - 256)
+            before = text[first:brace].rstrip()
             if before.endswith(b",") and before[:-1].rstrip().endswith(b"}"):
-                return brace
+                return first + len(before) - 1, brace
     return None
 
 

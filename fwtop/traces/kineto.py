@@ -244,8 +244,8 @@ class _Window:
     def _extended(
         self, column: list[str] | None, cells: Sequence[str | Raw | UnsetType | None], before: int
     ) -> list[str] | None:
-        """A column with more texts; it comes into being with the first that is not empty."""
-        nothing = cells.count(UNSET) + cells.count(None) + cells.count("")
+        """A column with more texts; it comes into being with the first row that has one."""
+        nothing = cells.count(UNSET) or cells.count(None)  # a column has one or the other
         if column is None:
             if nothing == len(cells):
                 return None
