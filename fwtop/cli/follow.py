@@ -52,36 +52,27 @@ class Follower:
         self,
         folder: RunFolder,
         recorder: RecorderProcess,
-        relay: bool,
+        signals: Signals,
+        keyboard: Keyboard | None,
         tick: Callable[[Callable[[str], None]], None],
     ) -> None:
         self._folder = folder
         self._recorder: RecorderProcess | None = recorder
         self._tick = tick
         self._shim = _connect(folder)
-        self._keyboard = Keyboard() if relay else None
+        self._signals = signals
+        self._keyboard = keyboard
         self._restarts = 0
         self._hangup = False
         self._size = shutil.get_terminal_size()
 
     def follow(self) -> Ending:
         """Until the end, or until the terminal hangs up."""
-        with self._signals() as woken:
-            try:
-                return self._loop(woken)
-            finally:
-                if self._keyboard is not None:
-                    self._keyboard.restore()
-
-    # --- the loop ------------------------------------------------------------------------------
-
-    def _loop(self, woken: int) -> Ending:
         last_tick = time.monotonic()
         script_ended: float | None = None
         while True:
-            readable = self._wait(woken)
-            if woken in readable:
-                os.read(woken, 4096)
+            readable = self._wait()
+            self._pass_on(self._signals)
             if self._hangup:
                 return Ending(None, None, None, detached=True)
             if self._recorder is not None and self._recorder.descriptor in readable:
@@ -103,8 +94,8 @@ class Follower:
                 self._resize()
                 self._tick(self._say)
 
-    def _wait(self, woken: int) -> set[int]:
-        watched = [woken]
+    def _wait(self) -> set[int]:
+        watched = [self._signals.descriptor]
         if self._recorder is not None:
             watched.append(self._recorder.descriptor)
         if self._shim is not None:
@@ -185,37 +176,56 @@ class Follower:
             self._size = size
             self._ask({"resize": [size.lines, size.columns]})
 
-    # --- signals -------------------------------------------------------------------------------
+    def _pass_on(self, signals: Signals) -> None:
+        for number in signals.take():
+            if number in TO_GROUP:
+                self._ask({"signal": number})
+            elif number in TO_SCRIPT:
+                self._ask({"signal": number, "group": False})
+            elif number == signal.SIGHUP:
+                self._hangup = True
+            elif number == signal.SIGWINCH:
+                self._resize()
 
+
+class Signals:
+    """Signals to this process while they are meant for the script; none is lost, none acts here."""
+
+    def __init__(self) -> None:
+        self._arrived: list[int] = []
+        self.descriptor, self._wake = os.pipe()
+        """Readable when one has arrived."""
+
+    @classmethod
     @contextlib.contextmanager
-    def _signals(self) -> Iterator[int]:
-        """Signals reach the script; yields a descriptor that is readable after one."""
-        woken, wake = os.pipe()
-        for end in (woken, wake):
+    def for_script(cls) -> Iterator[Signals]:
+        """From before the script's start, so that a Ctrl-C meanwhile waits for it."""
+        signals = cls()
+        for end in (signals.descriptor, signals._wake):
             os.set_blocking(end, False)
-        old_wake = signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
+        old_wake = signal.set_wakeup_fd(signals._wake, warn_on_full_buffer=False)
         old = {}
         for number in (*TO_GROUP, *TO_SCRIPT, signal.SIGHUP, signal.SIGWINCH, signal.SIGCONT):
             if signal.getsignal(number) != signal.SIG_IGN:
-                old[number] = signal.signal(number, self._on_signal)
+                old[number] = signal.signal(number, signals._arrive)
         try:
-            yield woken
+            yield signals
         finally:
             for number, handler in old.items():
                 signal.signal(number, handler)
             signal.set_wakeup_fd(old_wake)
-            os.close(woken)
-            os.close(wake)
+            os.close(signals.descriptor)
+            os.close(signals._wake)
 
-    def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        if number in TO_GROUP:
-            self._ask({"signal": number})
-        elif number in TO_SCRIPT:
-            self._ask({"signal": number, "group": False})
-        elif number == signal.SIGHUP:
-            self._hangup = True
-        elif number == signal.SIGWINCH:
-            self._resize()
+    def take(self) -> list[int]:
+        """Those that have arrived since the last call."""
+        with contextlib.suppress(BlockingIOError):
+            os.read(self.descriptor, 4096)
+        arrived, self._arrived = self._arrived, []
+        return arrived
+
+    def _arrive(self, number: int, frame: FrameType | None) -> None:
+        self._arrived.append(number)
 
 
 class Keyboard:
@@ -225,6 +235,23 @@ class Keyboard:
         self.descriptor = sys.stdin.fileno()
         self.raw = False
         self._saved: list[Any] | None = None
+
+    @classmethod
+    @contextlib.contextmanager
+    def of_script(cls, wanted: bool) -> Iterator[Keyboard | None]:
+        """The terminal in raw mode, before the script can ask for anything; as it was, at the end.
+
+        None if it is not `wanted`.
+        """
+        if not wanted:
+            yield None
+            return
+        keyboard = cls()
+        keyboard.take()
+        try:
+            yield keyboard
+        finally:
+            keyboard.restore()
 
     def take(self) -> bool:
         """Whether we may read it: only in the foreground. Puts it in raw mode then."""

@@ -15,7 +15,7 @@ from fwtop.launch.recorder_process import RecorderProcess
 
 if TYPE_CHECKING:
     from fwtop.cli.follow import Ending
-    from fwtop.cli.starting import StartedRun
+    from fwtop.cli.starting import PreparedRun
 
 TAKES_TARGET = True
 
@@ -33,19 +33,23 @@ def main(arguments: Namespace) -> int:
 
 def record(recorder: RecorderProcess, arguments: Namespace) -> int:
     """Run to the end. Raises Failure if it cannot start; returns the script's exit status."""
-    from fwtop.cli.follow import Follower
-    from fwtop.cli.starting import find_target, start
+    from fwtop.cli.follow import Follower, Keyboard, Signals
+    from fwtop.cli.starting import begin, find_target, prepare
 
     settings = options.settle(arguments)
     target = find_target(arguments.target, settings)
     terminal = _is_terminal(1) or _is_terminal(2)
-    run = start(recorder, settings, target, terminal, pass_through=True)
+    run = prepare(settings, target, terminal, pass_through=True)
     if not settings.quiet:
         _say_what_runs(run)
-        _load_summary()
     relay = terminal and _is_terminal(0)
-    follower = Follower(run.folder, run.recorder, relay, Progress(run.folder, settings.quiet))
-    return conclude(run.folder.run_id, follower.follow(), settings.quiet)
+    with Signals.for_script() as signals, Keyboard.of_script(relay) as keyboard:
+        begin(recorder, run)
+        if not settings.quiet:
+            _load_summary()
+        progress = Progress(run.folder, settings.quiet)
+        ending = Follower(run.folder, recorder, signals, keyboard, progress).follow()
+    return conclude(run.folder.run_id, ending, settings.quiet)
 
 
 def conclude(run_id: str, ending: Ending, quiet: bool) -> int:
@@ -73,7 +77,7 @@ def conclude(run_id: str, ending: Ending, quiet: bool) -> int:
     return end_as(ending)
 
 
-def _say_what_runs(run: StartedRun) -> None:
+def _say_what_runs(run: PreparedRun) -> None:
     if run.target.interpreter is not None:
         say(f"python: {run.target.interpreter} ({run.target.reason})")
     if run.target.notice:

@@ -24,12 +24,13 @@ def main(arguments: Namespace) -> int:
     settings = options.settle(arguments)
     if settings.no_viewer or not has_terminal():
         return record(recorder, arguments)
-    from fwtop.cli.starting import find_target, start
+    from fwtop.cli.starting import begin, find_target, prepare
     from fwtop.cli.viewing import view
 
     target = find_target(arguments.target, settings)
-    run = start(recorder, settings, target, terminal=True, pass_through=False)
-    return view(run.folder, run.launch, run.recorder)
+    run = prepare(settings, target, terminal=True, pass_through=False)
+    begin(recorder, run)
+    return view(run.folder, run.launch, recorder)
 
 
 def has_terminal() -> bool:

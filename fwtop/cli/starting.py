@@ -22,14 +22,13 @@ from fwtop.recording.store import SUFFIX
 from fwtop.run_folder import RunFolder, UnsafeFolderError
 
 
-@dataclass
-class StartedRun:
-    """A run whose script is running, or has ended already."""
+@dataclass(frozen=True)
+class PreparedRun:
+    """A run that may start: its folder is there, and the recording's place can be written."""
 
     folder: RunFolder
     launch: spec.LaunchSpec
     target: Target
-    recorder: RecorderProcess
 
 
 def find_target(words: list[str], settings: Settings) -> Target:
@@ -40,40 +39,40 @@ def find_target(words: list[str], settings: Settings) -> Target:
         raise Failure(Code.TARGET, str(error), error.next) from error
 
 
-def start(
-    recorder: RecorderProcess,
-    settings: Settings,
-    target: Target,
-    terminal: bool,
-    pass_through: bool,
-) -> StartedRun:
-    """Start it with a recorder that waits. Raises Failure, and then nothing has been started."""
+def prepare(settings: Settings, target: Target, terminal: bool, pass_through: bool) -> PreparedRun:
+    """Make the run folder. Raises Failure."""
     run_id = new_run_id()
     recording = _recording_path(settings, run_id)
     folder = run_folder.of(run_id)
     try:
         folder.create()
-    except UnsafeFolderError as error:
-        raise Failure(Code.FOLDER, str(error)) from error
-    except OSError as error:
-        raise Failure(
-            Code.FOLDER,
-            f"{folder.path}: {error.strerror}",
-            "set TMPDIR to a folder of your own on a local disk",
-        ) from error
-    try:
         launch = _launch(settings, target, run_id, recording, folder, terminal, pass_through)
         spec.write(launch, folder.launch)
-        recorder.begin(folder)
-    except (RecorderError, OSError, UnicodeError) as error:
-        log = _last_line(folder.recorder_log)
+    except UnsafeFolderError as error:
+        raise Failure(Code.FOLDER, str(error)) from error
+    except (OSError, UnicodeError) as error:
         folder.remove()
-        text = f"{error} ({log})" if log and not getattr(error, "next", "") else str(error)
-        raise Failure(Code.START, text, getattr(error, "next", "")) from error
+        raise Failure(
+            Code.FOLDER,
+            f"{folder.path}: {error}",
+            "set TMPDIR to a folder of your own on a local disk",
+        ) from error
+    return PreparedRun(folder, launch, target)
+
+
+def begin(recorder: RecorderProcess, run: PreparedRun) -> None:
+    """Start it with a recorder that waits. Raises Failure, and then the script was not started."""
+    try:
+        recorder.begin(run.folder)
+    except RecorderError as error:
+        log = _last_line(run.folder.recorder_log)
+        run.folder.remove()
+        text = f"{error} ({log})" if log and not error.next else str(error)
+        raise Failure(Code.START, text, error.next) from error
     except BaseException:
-        folder.remove()
+        if recorder.script_pid is None:
+            run.folder.remove()
         raise
-    return StartedRun(folder, launch, target, recorder)
 
 
 def new_run_id() -> str:

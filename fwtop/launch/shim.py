@@ -42,6 +42,8 @@ TERMINAL_PENDING_BYTES = 1 << 20
 """What a terminal has not taken yet; more is skipped: a stopped terminal does not stop training."""
 PIPE_CHUNK = 4096
 """A pipe that polls writable takes this much without blocking (PIPE_BUF)."""
+IUTF8 = 0x4000
+"""Of Linux and macOS alike: backspace removes a character and not a byte."""
 INPUT_PENDING_BYTES = 1 << 20
 REQUEST_BYTES = 1 << 17
 GRACE_NS = 300_000_000
@@ -200,7 +202,7 @@ class Shim:
         if any(on_pty):
             self.master, self.slave = os.openpty()
             if os.isatty(0):
-                termios.tcsetattr(self.slave, termios.TCSANOW, termios.tcgetattr(0))
+                copy_habits(0, self.slave)
             self.resize(self.spec["rows"], self.spec["columns"])
             os.set_blocking(self.master, False)
             fcntl.ioctl(self.slave, termios.TIOCSCTTY, 0)
@@ -451,6 +453,15 @@ def execute(
         os.write(failure_write, f"{argv[0]}: {error.strerror}".encode("utf-8", "replace"))
     finally:
         os._exit(code)
+
+
+def copy_habits(terminal: int, to: int) -> None:
+    """The user's control characters and encoding; not the modes, for theirs is raw by now."""
+    theirs, ours = termios.tcgetattr(terminal), termios.tcgetattr(to)
+    ours[0] |= theirs[0] & IUTF8
+    ours[6] = theirs[6]
+    ours[6][termios.VMIN], ours[6][termios.VTIME] = 1, 0
+    termios.tcsetattr(to, termios.TCSANOW, ours)
 
 
 def let_go_of_stdin() -> None:
