@@ -98,6 +98,7 @@ class StepTracker(OpenStep):
         self._unit_own_from = 0
         self._unit_inner = 0
         self._unit_fresh = True
+        self._unit_backwards = 0
         self._scaler_stepped: Optional[bool] = None
         self._optimizers_made = 0
         self._stepped_at: Dict[int, int] = {}
@@ -184,8 +185,8 @@ class StepTracker(OpenStep):
         self.hook_calls += 1
         if not self._follows(True):
             return
-        self._backward_depth += 1
-        if self._backward_depth > 1:
+        if self._backward_depth:
+            self._backward_depth += 1
             return
         now = self._clock()
         if self._candidate is not None and self.source != "optimizer" and not self._units:
@@ -193,6 +194,7 @@ class StepTracker(OpenStep):
         if not self._units:
             self._settle(now)
         self._forward_until(now)
+        self._backward_depth = 1
         self._backward_begin = now
         if self.on_boundary:
             self._boundary("backward_begin")
@@ -281,13 +283,14 @@ class StepTracker(OpenStep):
         if self._units == [key]:
             self._scaler_stepped = False
 
-    def scaler_end(self, key: int, raised: bool = False) -> None:
-        """It has; without an `optimizer_begin` in between the step was skipped."""
+    def scaler_end(self, key: int, raised: bool = False, certain: bool = True) -> None:
+        """It has; without an `optimizer_begin` in between the step was skipped, if `certain` that
+        there would have been one."""
         stepped, self._scaler_stepped = self._scaler_stepped, None
         if raised:
             self._units.clear()
         else:
-            self.optimizer_end(key, skipped=stepped is False)
+            self.optimizer_end(key, skipped=certain and stepped is False)
 
     def unit_begin(self, key: int) -> None:
         """A top-level forward or the function named by `--step-on call:…` begins."""
@@ -443,6 +446,7 @@ class StepTracker(OpenStep):
             self._forward_until(now)  # gradients came by another way than backward
         self._unit_begin = self._unit_own_from = now
         self._unit_inner = 0
+        self._unit_backwards = self._backwards  # a closure's own ones come after
         self._forward_from = now
         if not bounds:
             return
@@ -467,7 +471,7 @@ class StepTracker(OpenStep):
     def _unit_ends(self, key: int, now: int) -> None:
         if len(self._stepped_at) > 1024:
             self._stepped_at.clear()
-        self._stepped_at[key] = self._backwards
+        self._stepped_at[key] = self._unit_backwards
         if self._unit_fresh and self._cycle.ends(key):
             self._fetched = False
             self._close(now)

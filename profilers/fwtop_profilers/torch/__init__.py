@@ -12,14 +12,17 @@ import sys
 from types import ModuleType
 from typing import Any, Callable, Dict, List, Tuple
 
-from fwtop_profilers import hook_cost, import_hook, wire
+from fwtop_profilers import cycles, fetches, hook_cost, import_hook, open_step, step_log, wire
+from fwtop_profilers import steps as steps_module
 from fwtop_profilers.probe import Context
 from fwtop_profilers.step_calls import StepCalls
 from fwtop_profilers.steps import StepTracker
-from fwtop_profilers.torch import distributed, memory, step_hooks
+from fwtop_profilers.torch import distributed, memory, step_hooks, updates
+from fwtop_profilers.torch import guard as guard_module
 from fwtop_profilers.torch.cuda_events import CudaEvents
 from fwtop_profilers.torch.guard import Guard
 from fwtop_profilers.torch.patches import Patches
+from fwtop_profilers.torch.untraced import functions_of, leave_alone
 from fwtop_profilers.torch.updates import Updates
 
 POLL_S = 1.0
@@ -54,6 +57,7 @@ class TorchProbe:
             return
         self._installed = True
         for name, install in (
+            ("dynamo", self._leave_alone),
             ("optimizer", self._install_optimizer),
             ("backward", self._install_backward),
             ("input", self._install_input),
@@ -91,10 +95,17 @@ class TorchProbe:
         if how:
             self._hooks[name] = how
 
+    def _leave_alone(self) -> str:
+        """The probe's functions are none that Dynamo should compile."""
+        modules = (steps_module, open_step, cycles, fetches, step_log, guard_module, updates)
+        functions = list(functions_of(*modules, step_hooks))
+        return leave_alone(self._torch, [*functions, self._optimizer_made])
+
     def _install_optimizer(self) -> str:
         steps, guard = self._context.steps, Guard(self._context, "optimizer")
         module = importlib.import_module("torch.optim.optimizer")  # not an attribute of torch.optim
         begin, end = step_hooks.make_optimizer_hooks(steps, guard, self._is_compiling)
+        leave_alone(self._torch, (begin, end))
         for handle in (
             module.register_optimizer_step_pre_hook(begin),
             module.register_optimizer_step_post_hook(end),
@@ -117,7 +128,7 @@ class TorchProbe:
         self._patches.replace(
             self._torch.autograd,
             "backward",
-            lambda original: step_hooks.wrap_backward(original, steps, guard, self._is_compiling),
+            lambda original: step_hooks.wrap_backward(original, steps, guard),
         )
         return "torch.autograd.backward"
 
@@ -147,12 +158,11 @@ class TorchProbe:
         if scaler is None:
             scaler = self._torch.cuda.amp.GradScaler
         steps, guard = self._context.steps, Guard(self._context, "scaler")
+        watching = _eval_frame_callback(self._torch)
         self._patches.replace(
             scaler,
             "step",
-            lambda original: step_hooks.wrap_scaler_step(
-                original, steps, guard, self._is_compiling
-            ),
+            lambda original: step_hooks.wrap_scaler_step(original, steps, guard, watching),
         )
         return "GradScaler.step"
 
@@ -162,6 +172,7 @@ class TorchProbe:
         steps, guard = self._context.steps, Guard(self._context, "forward")
         module = self._torch.nn.modules.module
         begin, end = step_hooks.make_module_hooks(steps, guard, self._is_compiling)
+        leave_alone(self._torch, (begin, end))
         self._undo.append(module.register_module_forward_pre_hook(begin).remove)
         self._undo.append(module.register_module_forward_hook(end).remove)
         return "global module hooks"
@@ -245,7 +256,7 @@ class TorchProbe:
         """The hooks of a plain step, on a tracker of their own, and how many calls they are."""
         steps, guard = StepTracker(), Guard(self._context, "rehearsal")
         begin, end = step_hooks.make_optimizer_hooks(steps, guard, self._is_compiling)
-        backward = step_hooks.wrap_backward(lambda: None, steps, guard, self._is_compiling)
+        backward = step_hooks.wrap_backward(lambda: None, steps, guard)
         fetch = step_hooks.wrap_next(lambda iterator: None, steps, guard, self._torch)
         optimizer = object()
 
@@ -256,6 +267,13 @@ class TorchProbe:
             end(optimizer, (), {})
 
         return step, 6
+
+
+def _eval_frame_callback(torch: ModuleType) -> Callable[[], Any]:
+    """What gives None while no frame that runs on this thread is looked at by Dynamo."""
+    dynamo = getattr(torch._C, "_dynamo", None)
+    callback = getattr(getattr(dynamo, "eval_frame", None), "get_eval_frame_callback", None)
+    return (lambda: None) if callback is None else callback  # in C: Dynamo folds what is not
 
 
 def _is_compiling(torch: ModuleType) -> Callable[[], bool]:

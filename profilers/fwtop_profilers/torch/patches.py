@@ -5,6 +5,23 @@ from __future__ import annotations
 from typing import Any, Callable, List, Tuple
 
 
+def look_like(replacement: Any, original: Any) -> None:
+    """Give a wrapper the file and name of what it wraps.
+
+    Dynamo decides by a function's file what to trace, what to skip, and what to say of a graph
+    break. torch's own files are skipped: so is the wrapper then, and compiling a script under fwtop
+    gives the same frames, breaks and compile ids as without.
+    """
+    wrapper, wrapped = replacement.__code__, getattr(original, "__code__", None)
+    if wrapped is None:
+        return
+    names = {"co_filename": wrapped.co_filename, "co_name": wrapped.co_name}
+    names["co_firstlineno"] = wrapped.co_firstlineno
+    if hasattr(wrapped, "co_qualname"):
+        names["co_qualname"] = wrapped.co_qualname
+    replacement.__code__ = wrapper.replace(**names)
+
+
 class Patches:
     """Attributes replaced, in order."""
 
@@ -21,6 +38,7 @@ class Patches:
             return
         replacement = make(original)
         replacement.fwtop_original = original
+        look_like(replacement, original)
         setattr(owner, name, replacement)
         self._replaced.append((owner, name, original, replacement))
 

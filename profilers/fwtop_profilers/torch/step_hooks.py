@@ -1,9 +1,10 @@
 """PyTorch's boundaries: optimizer steps, backward, DataLoader fetches, gradient scalers.
 
-Owns the hooks that feed `StepTracker`; holds no state of its own. Each hook first asks
-`torch.compiler.is_dynamo_compiling()`, which Dynamo folds to True: so a traced hook returns at
-once and leaves the graph as it was. Each has a guard, and passes arguments, results and exceptions
-through untouched.
+Owns the hooks that feed `StepTracker`; holds no state of its own. A hook that Dynamo may trace
+first asks `torch.compiler.is_dynamo_compiling()`, which folds to True there: so it returns at once
+and leaves the graph as it was. A wrapper looks to Dynamo like the function of torch's own that it
+wraps (`patches.look_like`), which is never traced. Each has a guard, and passes arguments, results
+and exceptions through untouched.
 
 Backward is wrapped in `torch.autograd.backward` alone: `Tensor.backward` calls it, and left as it
 is, it means the same to Dynamo and to `__torch_function__`. No module and no `.to()` is touched,
@@ -18,6 +19,7 @@ from typing import Any, Callable, List
 
 from fwtop_profilers.steps import StepTracker
 from fwtop_profilers.torch.guard import Guard
+from fwtop_profilers.torch.untraced import leave_alone
 
 Hook = Callable[..., Any]
 
@@ -47,15 +49,13 @@ def make_optimizer_hooks(
     return [fwtop_optimizer_begin, fwtop_optimizer_end]
 
 
-def wrap_backward(
-    original: Hook, steps: StepTracker, guard: Guard, is_compiling: Callable[[], bool]
-) -> Hook:
+def wrap_backward(original: Hook, steps: StepTracker, guard: Guard) -> Hook:
     """`torch.autograd.backward`, with its begin and end told."""
     begin, end = steps.backward_begin, steps.backward_end
 
     @functools.wraps(original)
     def backward(*args: Any, **kwargs: Any) -> Any:
-        if is_compiling() or guard.off:
+        if guard.off:
             return original(*args, **kwargs)
         try:
             begin()
@@ -130,13 +130,19 @@ def wrap_iter(original: Hook, steps: StepTracker, guard: Guard, torch: ModuleTyp
 
 
 def wrap_scaler_step(
-    original: Hook, steps: StepTracker, guard: Guard, is_compiling: Callable[[], bool]
+    original: Hook,
+    steps: StepTracker,
+    guard: Guard,
+    eval_frame_callback: Callable[[], Any],
 ) -> Hook:
-    """`GradScaler.step`, which may skip the optimizer's step: that is a step all the same."""
+    """`GradScaler.step`, which may skip the optimizer's step: that is a step all the same.
+
+    With Dynamo watching, the optimizer's step may be compiled, so that its hooks say nothing.
+    """
 
     @functools.wraps(original)
     def step(self: Any, optimizer: Any, *args: Any, **kwargs: Any) -> Any:
-        if is_compiling() or guard.off:
+        if guard.off:
             return original(self, optimizer, *args, **kwargs)
         key = id(optimizer)
         guard.run(lambda: steps.scaler_begin(key))
@@ -145,7 +151,8 @@ def wrap_scaler_step(
         except BaseException:
             guard.run(lambda: steps.scaler_end(key, raised=True))
             raise
-        guard.run(lambda: steps.scaler_end(key))
+        certain = eval_frame_callback() is None
+        guard.run(lambda: steps.scaler_end(key, certain=certain))
         return result
 
     return step
@@ -202,6 +209,7 @@ def make_samples_of(torch: ModuleType, max_depth: int = 3) -> Callable[[Any], An
                 return size
         return None
 
+    leave_alone(torch, (samples_of,))
     return samples_of
 
 
