@@ -105,18 +105,18 @@ class Sketch:
             raise ValueError("not a sketch, or one of a newer version")
         if len(data) > _MAX_BYTES:
             raise ValueError(f"a sketch of {len(data)} bytes is longer than any can be")
-        slots, at = _read_varint(data, 1)
+        slots, *numbers = _varints(data[1:])
+        if len(numbers) != 2 * slots:
+            raise ValueError("a sketch's length is wrong")
         sketch = cls()
         slot = 0
-        for position in range(slots):
-            step, at = _read_varint(data, at)
-            count, at = _read_varint(data, at)
+        for step, count in zip(numbers[::2], numbers[1::2], strict=True):
             slot += step
-            if slot > _MAX_SLOT or count < 1 or (step == 0 and position > 0):
+            if slot > _MAX_SLOT or count < 1 or slot in sketch._counts:
                 raise ValueError("a sketch's slots are out of range or out of order")
             sketch._counts[slot] = count
-        if at != len(data) or sketch.count > _MAX_COUNT:
-            raise ValueError("a sketch's length or count is wrong")
+        if sketch.count > _MAX_COUNT:
+            raise ValueError("a sketch's count is out of range")
         return sketch
 
     def __eq__(self, other: object) -> bool:
@@ -149,15 +149,19 @@ def _append_varint(out: bytearray, value: int) -> None:
     out.append(value)
 
 
-def _read_varint(data: bytes, at: int) -> tuple[int, int]:
-    """The number at `at` and where the next one starts; at most 63 bits."""
-    value = 0
-    for shift in range(0, 63, 7):
-        if at >= len(data):
-            raise ValueError("a sketch ends in the middle of a number")
-        byte = data[at]
-        at += 1
-        value |= (byte & 0x7F) << shift
+def _varints(data: bytes) -> list[int]:
+    """The numbers of at most 63 bits in `data`, at least one. Most take one byte."""
+    numbers: list[int] = []
+    value = shift = 0
+    for byte in data:
         if byte < 0x80:
-            return value, at
-    raise ValueError("a number in a sketch is too long")
+            numbers.append(value | byte << shift if shift else byte)
+            value = shift = 0
+        else:
+            value |= (byte & 0x7F) << shift
+            shift += 7
+            if shift >= 63:
+                raise ValueError("a number in a sketch is too long")
+    if shift or not numbers:
+        raise ValueError("a sketch ends in the middle of a number")
+    return numbers

@@ -65,6 +65,28 @@ def test_a_thinned_history_has_means_and_the_highest(recording: Recording) -> No
     assert all(0 <= ratio <= 1 for ratio in hosts[0].core_ratios)
 
 
+def test_a_long_history_is_of_some_readings_evenly_spread(tmp_path: Path) -> None:
+    path = build(tmp_path / "long.fwtop", steps=500, step_ns=10 * SECOND, windows=0, log=False)
+    with open_recording(path) as recording:
+        seen: list[str] = []
+        recording.connection.set_trace_callback(seen.append)
+        found = devices.history(recording, 1, 1000 * SECOND, 5000 * SECOND, points=10)
+        plan = recording.connection.execute(f"EXPLAIN QUERY PLAN {seen[-1]}").fetchall()
+        loads = column(
+            recording,
+            "SELECT utilization_ratio FROM device_samples WHERE device_id = 1"
+            f" AND at_ns >= {1000 * SECOND} AND at_ns < {5000 * SECOND}",
+        )
+    assert len(loads) == 4000
+    assert len(found) == 10
+    assert not [row[3] for row in plan if row[3].startswith("SCAN device_samples")]
+    slots = [(sample.at_ns - 1000 * SECOND) // (400 * SECOND) for sample in found]
+    assert slots == list(range(10))
+    for sample in found:
+        assert sample.utilization_ratio == pytest.approx(0.93, abs=0.03)
+        assert sample.temperature_c is not None
+
+
 def test_the_latest_readings_at_a_moment(recording: Recording) -> None:
     assert [sample.at_ns for sample in devices.latest(recording, 30 * SECOND + 5)] == [
         30 * SECOND,
