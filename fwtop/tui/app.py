@@ -8,9 +8,12 @@ drawing is the panels' business, reading the watcher's.
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
+import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -32,6 +35,7 @@ from fwtop.tui.screens.overview import Overview
 from fwtop.tui.screens.panel_screen import PanelScreen
 from fwtop.tui.snapshot import SUBJECTS, Snapshot, Wanted
 from fwtop.tui.watcher import Watcher
+from fwtop.tui.widgets.header import state_of
 from fwtop.tui.widgets.log import Log
 from fwtop.tui.widgets.panel import Panel
 from fwtop.tui.widgets.steps import SlowestSteps
@@ -49,7 +53,8 @@ def view(path: Path, folder: RunFolder | None) -> int | None:
     detached from a run that goes on.
     """
     app = FwtopApp(path, folder)
-    app.run()
+    with _drawn_on_the_terminal():
+        app.run()
     if app.return_code:
         raise RuntimeError("the viewer failed; the run goes on")
     return app.script_status()
@@ -160,7 +165,8 @@ class FwtopApp(App[None]):
     def _ended(self, snapshot: Snapshot) -> None:
         if screen := self.panel_screen:
             screen.show_keys(self._notice)
-        self.say("the run has ended: q leaves, ←→ look back", False)
+        _, words, _ = state_of(snapshot.run)
+        self.say(f"{words}: q leaves, ←→ look back", False)
         self.want(lambda wanted: timeline.zoomed(wanted, snapshot.moment, 0))
 
     def on_unreadable(self, message: Unreadable) -> None:
@@ -395,6 +401,25 @@ class FwtopApp(App[None]):
             yield SystemCommand(title, does, lambda action=action: self.run_worker(
                 self.run_action(action)
             ))  # fmt: skip
+
+
+@contextmanager
+def _drawn_on_the_terminal() -> Iterator[None]:
+    """Textual draws on stderr; where that goes to a file, the terminal itself is drawn on."""
+    stderr = sys.__stderr__
+    if stderr is not None and stderr.isatty():
+        yield
+        return
+    try:
+        terminal = os.fdopen(os.open("/dev/tty", os.O_WRONLY), "w")
+    except OSError as error:
+        raise RuntimeError(f"there is no terminal to draw on: {error}") from error
+    with terminal:
+        sys.__stderr__ = terminal  # type: ignore[misc]
+        try:
+            yield
+        finally:
+            sys.__stderr__ = stderr  # type: ignore[misc]
 
 
 def ratio_of(text: str) -> float | None:

@@ -13,9 +13,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 from textual.message import Message
 
 from fwtop.control import ControlError, Ping, ask
+from fwtop.launch.spec import read as read_spec
 from fwtop.recording.model import Run
 from fwtop.recording.store import Recording, RecordingError, open_recording
 from fwtop.run_folder import RunFolder
@@ -40,6 +42,7 @@ class Watcher:
     ) -> None:
         self._path = path
         self._folder = folder
+        self._final = final_path(folder)
         self._post = post
         self._clock = clock
         self._wake = threading.Event()
@@ -122,6 +125,8 @@ class Watcher:
 
     def _reopen(self) -> float | None:
         """Open; while the recorder is finishing, look shortly and let go again."""
+        if not self._path.exists() and self._final is not None and self._final.exists():
+            self._path = self._final
         recording = open_recording(self._path)
         self._recording = recording
         self._collector = Collector(recording, self._now if self._folder is not None else None)
@@ -159,3 +164,13 @@ class Watcher:
             self._recording.close()
         self._recording = None
         self._collector = None
+
+
+def final_path(folder: RunFolder | None) -> Path | None:
+    """Where the recording goes when the run has ended, if that is told and known."""
+    if folder is None:
+        return None
+    try:
+        return Path(read_spec(folder.launch).recording)
+    except (OSError, msgspec.MsgspecError):
+        return None
