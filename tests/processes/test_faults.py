@@ -1,0 +1,235 @@
+"""Whatever dies, training goes on to the same losses; what was recorded stays readable."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fwtop.queries import run as runs
+from fwtop.queries import steps
+from fwtop.recording.store import open_recording
+from tests.processes.both_ways import FWTOP, SCRIPTS, environment, finish, start, summarize
+from tests.processes.live import LiveRun, wait_until
+
+pytestmark = pytest.mark.torch
+
+
+@pytest.fixture(scope="module")
+def plain_losses(tmp_path_factory: pytest.TempPathFactory) -> list[float]:
+    """The script's losses under plain Python."""
+    folder = tmp_path_factory.mktemp("plain")
+    (folder / "stop").touch()
+    script = str(SCRIPTS / "trains_until_told.py")
+    ended = finish(
+        start(
+            [sys.executable, script, str(folder / "stop"), str(folder / "progress")],
+            env=environment(folder),
+        )
+    )
+    assert ended.status == 0, ended.stderr.decode()
+    losses: list[float] = ended.said["losses"]
+    return losses
+
+
+@pytest.fixture
+def live(tmp_path: Path) -> Iterator[Callable[..., LiveRun]]:
+    """Makes live runs that end with the test."""
+    made: list[LiveRun] = []
+
+    def make(*options: str, **named: Any) -> LiveRun:
+        made.append(LiveRun(tmp_path, *options, **named))
+        return made[-1]
+
+    yield make
+    for run in made:
+        run.clean()
+
+
+def notices(path: Path) -> dict[str, str]:
+    with open_recording(path) as recording:
+        return {notice.code: notice.text for notice in runs.notices(recording)}
+
+
+def recorded_indices(path: Path) -> list[int]:
+    with open_recording(path) as recording:
+        return [step.index for step in steps.latest_steps(recording, 1_000_000)]
+
+
+def test_recorder_killed(
+    live: Callable[..., LiveRun], plain_losses: list[float], tmp_path: Path
+) -> None:
+    run = live().record()
+    wait_until(lambda: run.steps() > 50, "the first steps")
+    first = run.kill_recorder()
+    run.goes_on(100)
+    wait_until(lambda: run.told("recorder")["pid"] != first, "another recorder")
+    run.goes_on(200)
+    run.stop()
+    ended = run.ended()
+    assert ended.status == 0, ended.stderr.decode()
+    assert ended.said["losses"] == plain_losses
+    result = run.result()
+    indices = recorded_indices(run.path)
+    assert indices[-1] == result["steps"] - 1, "the probe has not reconnected"
+    assert len(indices) >= 250
+    assert "recorder_restarted" in notices(run.path)
+    assert summarize(run.path, tmp_path)["run"]["exit_status"] == 0
+
+
+def test_recorder_and_command_killed(
+    live: Callable[..., LiveRun], plain_losses: list[float], tmp_path: Path
+) -> None:
+    """Nobody is left but the shim and the script; `fwtop attach` brings a recorder back."""
+    run = live().record()
+    wait_until(lambda: run.steps() > 50, "the first steps")
+    assert run.process is not None
+    run.process.kill()
+    first = run.kill_recorder()
+    run.goes_on(300)
+    attached = start([FWTOP, "attach"], env=run.environ)
+    wait_until(lambda: run.told("recorder")["pid"] != first, "another recorder")
+    run.goes_on(100)
+    run.stop()
+    result = run.result()
+    assert result["losses"] == plain_losses
+    ended = finish(attached)
+    assert ended.status == 0, ended.stderr.decode()
+    run.recorded()
+    assert recorded_indices(run.path)[-1] == result["steps"] - 1
+    assert summarize(run.path, tmp_path)["run"]["exit_status"] == 0
+
+
+def test_script_killed(live: Callable[..., LiveRun], tmp_path: Path) -> None:
+    run = live().record()
+    wait_until(lambda: run.steps() > 100, "the first steps")
+    os.kill(run.told("shim")["script_pid"], signal.SIGKILL)
+    ended = run.ended()
+    assert ended.status == -signal.SIGKILL
+    with open_recording(run.path) as recording:
+        row = runs.get_run(recording)
+        assert (row.state, row.exit_status, row.exit_signal) == ("finished", None, signal.SIGKILL)
+        assert row.duration_ns is not None
+    assert summarize(run.path, tmp_path)["run"]["exit_status"] is None
+    # What the probe had not sent yet is lost, and that is a fraction of a second.
+    assert len(recorded_indices(run.path)) > 20
+
+
+def test_terminal_hangs_up(live: Callable[..., LiveRun], plain_losses: list[float]) -> None:
+    run = live().on_terminal("record")
+    wait_until(lambda: run.steps() > 50, "the first steps")
+    run.hang_up()
+    run.goes_on(300)
+    assert run.process is not None
+    run.process.wait(30)
+    run.stop()
+    result = run.result()
+    assert result["losses"] == plain_losses
+    run.recorded()
+    assert recorded_indices(run.path) == list(range(result["steps"]))
+
+
+@pytest.mark.parametrize("how", ["killed", "hung up"])
+def test_viewer_is_lost(live: Callable[..., LiveRun], plain_losses: list[float], how: str) -> None:
+    run = live().on_terminal()
+    wait_until(lambda: run.steps() > 50, "the first steps")
+    wait_until(lambda: b"\x1b[?1049h" in run.screen, "the viewer's first paint")
+    assert run.process is not None
+    if how == "killed":
+        run.process.kill()
+    else:
+        run.hang_up()
+    run.process.wait(30)
+    run.goes_on(300)
+    run.stop()
+    result = run.result()
+    assert result["losses"] == plain_losses
+    run.recorded()
+    assert recorded_indices(run.path) == list(range(result["steps"]))
+
+
+BREAKS = {
+    "windows": """
+import torch
+def broken(*args, **kwargs):
+    raise RuntimeError("broken on purpose")
+torch.autograd._enable_profiler = broken
+torch._C._autograd._enable_profiler = broken
+torch.autograd.profiler._enable_profiler = broken
+""",
+    "compile events": """
+import logging
+import torch
+torch._logging
+class Hostile:
+    def __str__(self):
+        raise RuntimeError("broken on purpose")
+    __repr__ = __str__
+    def __getattr__(self, name):
+        raise RuntimeError("broken on purpose")
+for metadata in (Hostile(), 5, None, {"dynamo_start": Hostile()}, {"chromium_event": {}}):
+    for payload in (Hostile(), None, 7, "{", "[[[[", '{"ph": []}'):
+        logging.getLogger("torch.__trace").debug(
+            "x", extra={"metadata": metadata, "payload": payload}
+        )
+""",
+    "the optimizer": """
+import torch
+class Hostile(torch.optim.SGD):
+    @property
+    def defaults(self):
+        raise RuntimeError("broken on purpose")
+    @defaults.setter
+    def defaults(self, value):
+        pass
+    def __hash__(self):
+        return 7
+    def __eq__(self, other):
+        raise RuntimeError("broken on purpose")
+""",
+}
+
+
+@pytest.mark.parametrize("what", sorted(BREAKS))
+def test_hook_breaks(what: str, tmp_path: Path) -> None:
+    """A hook that raises is switched off and told of; the script has the same losses."""
+    script = tmp_path / "train.py"
+    body = (SCRIPTS / "plain_loop.py").read_text()
+    if what == "the optimizer":
+        body = body.replace("torch.optim.SGD(", "Hostile(")
+    script.write_text(BREAKS[what] + body)
+    path = tmp_path / "run.fwtop"
+    environ = environment(tmp_path)
+    plain = finish(start([sys.executable, str(script)], env=environ))
+    assert plain.status == 0, plain.stderr.decode()
+    record = [FWTOP, "record", "--overhead", "100%", "-o", str(path), "--python", sys.executable]
+    recorded = finish(start([*record, str(script)], env=environ))
+    assert (recorded.status, recorded.stdout) == (0, plain.stdout), recorded.stderr.decode()
+    summary = summarize(path, tmp_path)
+    assert summary["steps"]["count"] == 40
+    losses = summary["losses"]
+    if what == "windows":
+        assert losses["windows_failed"] or losses["probe_failures"], losses
+        assert summary["operators"]["windows"] == 0
+
+
+def test_probe_cannot_start(tmp_path: Path) -> None:
+    """The probe's own package is shadowed by something broken: the script notices nothing."""
+    (tmp_path / "fwtop_profilers").mkdir()
+    (tmp_path / "fwtop_profilers" / "__init__.py").write_text("raise RuntimeError('not ours')")
+    path = tmp_path / "run.fwtop"
+    ended = subprocess.run(
+        [FWTOP, "record", "-o", path, "--python", sys.executable, SCRIPTS / "never_trains.py"],
+        env=environment(tmp_path, PYTHONPATH=str(tmp_path)),
+        capture_output=True,
+        timeout=90,
+    )
+    assert ended.returncode == 0, ended.stderr.decode()
+    assert b"not ours" not in ended.stderr
+    assert summarize(path, tmp_path)["run"]["exit_status"] == 0
