@@ -28,27 +28,27 @@ def main(arguments: list[str]) -> int:
     there = [name for name in NAMES if (Path(__file__).parent / f"{name}.py").exists()]
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of: {', '.join(there)}")
-    parser.add_argument("--quick", action="store_true", help="short runs: does it work at all?")
+    parser.add_argument("--quick", action="store_true", help="short runs, not for publishing")
     modules = {name: importlib.import_module(f"tests.benchmarks.{name}") for name in there}
     for module in modules.values():
         if hasattr(module, "configure"):
             module.configure(parser)
     options = parser.parse_args(arguments)
-    failed = 0
+    measured, failed = [], 0
     for name in options.names or there:
         if name not in modules:
             parser.error(f"no benchmark called {name}; there are: {', '.join(there)}")
         print(f"{name} …", file=sys.stderr, flush=True)
         try:
-            path = outcome.write(modules[name].measure(options))
+            measured.append(modules[name].measure(options))
         except Exception as error:  # the others are still worth their time
             failed += 1
             print(f"{name} failed: {error!r}", file=sys.stderr)
-        else:
-            print(f"{name}: {path}", file=sys.stderr)
-    written = outcome.RESULTS / "README.md"
-    written.write_text("# Measured\n\n" + outcome.table())
-    print(outcome.table())
+            continue
+        if not options.quick:
+            print(f"{name}: {outcome.write(measured[-1])}", file=sys.stderr)
+            outcome.publish()
+    print(outcome.table(measured))
     return 1 if failed else 0
 
 

@@ -2,7 +2,7 @@
 
 CPU windows that torch makes on the spot (plain and deep) and the shared traces, each read from a
 plain file. json.loads of the same bytes is timed in turn with ours, so that a noisy machine
-disturbs both alike; their ratio is the steadier figure.
+disturbs both alike; their ratio is the steadier figure. Times are the process's CPU time.
 
     python -m tests.benchmarks.decode [FILE…]     prints a table of medians
 """
@@ -56,7 +56,7 @@ profiler.export_chrome_trace(path)
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds of each repetition, for one file."""
+    """CPU seconds of each repetition, for one file."""
 
     name: str
     events: int
@@ -126,9 +126,9 @@ def _time(path: Path, repeats: int) -> Timing:
 
 
 def _timed(call: Callable[[], Any]) -> tuple[float, Any]:
-    start = time.perf_counter()
+    start = time.process_time()
     result = call()
-    return time.perf_counter() - start, result
+    return time.process_time() - start, result
 
 
 def _windows(folder: Path) -> Iterator[Path]:

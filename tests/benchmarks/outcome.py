@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).parent / "results"
+README = Path(__file__).parent.parent.parent / "README.md"
+BEGIN, END = "<!-- benchmarks -->\n", "<!-- end of benchmarks -->\n"
 
 
 @dataclass(frozen=True)
@@ -86,13 +88,13 @@ def read_all() -> list[tuple[Outcome, dict[str, Any]]]:
     return read
 
 
-def table() -> str:
-    """The kept results as one Markdown table."""
+def table(outcomes: Sequence[Outcome]) -> str:
+    """Results as one Markdown table."""
     lines = [
         "| benchmark | figure | median | smallest to largest | runs | bar | |",
         "|---|---|---|---|---|---|---|",
     ]
-    for outcome, _ in read_all():
+    for outcome in outcomes:
         for row in outcome.figures:
             low, high = min(row.values), max(row.values)
             bar = "" if row.bar is None else f"≤ {row.bar:g}"
@@ -101,6 +103,14 @@ def table() -> str:
                 f"| {outcome.benchmark} | {row.name} | {row.median:.4g} {row.unit} "
                 f"| {low:.4g} to {high:.4g} | {len(row.values)} | {bar} | {kept} |"
             )
-    places = {f"{where['cores']} cores, Python {where['python']}" for _, where in read_all()}
-    notes = [f"\nMeasured on: {'; '.join(sorted(places))}."] if places else []
-    return "\n".join(lines + notes) + "\n"
+    return "\n".join(lines) + "\n"
+
+
+def publish() -> None:
+    """Put the table of the kept results into the README, between its two marks."""
+    before, _, rest = README.read_text().partition(BEGIN)
+    _, _, after = rest.partition(END)
+    kept = read_all()
+    places = {f"{where['cores']} cores, Python {where['python']}" for _, where in kept}
+    text = f"{table([outcome for outcome, _ in kept])}\nMeasured on: {'; '.join(sorted(places))}.\n"
+    README.write_text(before + BEGIN + text + END + after)

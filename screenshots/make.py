@@ -1,0 +1,135 @@
+"""`python -m screenshots.make` (`make screenshots`): the pictures, from real runs.
+
+Records the demo twice, as it is and with a slow input, and drives the real viewer over both: live
+while the first one trains, and on the finished recordings. Nothing is drawn by hand. SVG comes from
+Textual; PNG from rsvg-convert, where it is installed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from fwtop import run_folder
+from fwtop.run_folder import RunFolder
+from fwtop.tui.app import FwtopApp
+
+HERE = Path(__file__).parent
+FWTOP = str(Path(sys.executable).with_name("fwtop"))
+SIZES = ((80, 24), (120, 40), (200, 50))
+LIVE_AFTER_S = 25
+"""By then there are epochs, windows, graph breaks and a recompile to see."""
+PATIENCE_S = 60
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture: its name, the terminal's size, and the keys that lead to it."""
+
+    name: str
+    size: tuple[int, int]
+    keys: Sequence[str] = ()
+
+    @property
+    def file(self) -> str:
+        """Its file's name, without the ending."""
+        return f"{self.name}-{self.size[0]}x{self.size[1]}"
+
+
+LIVE = [Picture("overview", size) for size in SIZES]
+FINISHED = [
+    Picture("steps", (120, 40), ("1",)),
+    Picture("operators", (120, 40), ("2",)),
+    Picture("compile", (120, 40), ("3",)),
+    Picture("host", (120, 40), ("5",)),
+    Picture("log", (120, 40), ("6",)),
+    Picture("help", (120, 40), ("question_mark",)),
+    Picture("finished", (120, 40)),
+]
+SLOW_INPUT = [Picture("slow-input", (120, 40)), Picture("findings", (120, 40), ("7",))]
+
+
+def start_demo(recording: Path, *options: str) -> subprocess.Popen[bytes]:
+    """`fwtop demo torch` without a terminal."""
+    recording.unlink(missing_ok=True)
+    argv = [FWTOP, "demo", "torch", "--python", sys.executable, "-o", str(recording), *options]
+    return subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+
+
+def folder_of(recording: Path) -> RunFolder:
+    """The live run that writes `recording`. Raises RuntimeError if none does in time."""
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
+        for folder in run_folder.existing():
+            try:
+                body = json.loads(folder.recorder.read_text())
+            except (OSError, ValueError):
+                continue
+            if body["recording"] == str(recording):
+                return folder
+        time.sleep(0.1)
+    raise RuntimeError("the demo has not started")
+
+
+async def take(picture: Picture, recording: Path, folder: RunFolder | None) -> Path:
+    """Open the viewer, press the keys, keep what it shows."""
+    app = FwtopApp(recording, folder)
+    async with app.run_test(size=picture.size) as pilot:
+        deadline = time.monotonic() + PATIENCE_S
+        while app.snapshot is None and time.monotonic() < deadline:
+            await pilot.pause(0.1)
+        if app.snapshot is None:
+            raise RuntimeError(f"the viewer shows nothing of {recording}")
+        await pilot.press(*picture.keys)
+        await pilot.pause(1.5 if picture.keys or folder is not None else 0.5)
+        path = HERE / f"{picture.file}.svg"
+        path.write_text(app.export_screenshot(title="fwtop"))
+    return path
+
+
+def to_png(svg: Path) -> Path:
+    """A PNG beside the SVG, which then goes; the SVG itself where there is no rsvg-convert."""
+    if shutil.which("rsvg-convert") is None:
+        print("rsvg-convert is not installed (librsvg2-bin): the SVG is kept", file=sys.stderr)
+        return svg
+    png = svg.with_suffix(".png")
+    # Textual names a web font; without a network the converter takes the local monospaced one.
+    subprocess.run(["rsvg-convert", "--output", png, svg], check=True)
+    svg.unlink()
+    return png
+
+
+def main() -> int:
+    """Take them all."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--keep-svg", action="store_true", help="do not convert")
+    options = parser.parse_args()
+    taken: list[Path] = []
+    with tempfile.TemporaryDirectory(prefix="fw", dir="/tmp") as name:
+        os.environ["TMPDIR"] = tempfile.tempdir = name
+        plain, slow = Path(name) / "demo.fwtop", Path(name) / "slow-input.fwtop"
+        demo = start_demo(plain, "--seconds", str(LIVE_AFTER_S + 20))
+        folder = folder_of(plain)
+        time.sleep(LIVE_AFTER_S)
+        taken += [asyncio.run(take(picture, plain, folder)) for picture in LIVE]
+        demo.wait()
+        taken += [asyncio.run(take(picture, plain, None)) for picture in FINISHED]
+        start_demo(slow, "--slow-input", "--seconds", "20").wait()
+        taken += [asyncio.run(take(picture, slow, None)) for picture in SLOW_INPUT]
+    for path in taken:
+        print(path if options.keep_svg else to_png(path))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
