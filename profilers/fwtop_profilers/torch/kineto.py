@@ -28,6 +28,8 @@ class Way(Protocol):
     """One way to take a trace. `start`, `stop` and `abort` run on the training thread."""
 
     name: str
+    stop_is_short: bool
+    """`stop` only ends the recording, and `save` does the rest without the GIL."""
 
     def start(self, detail: Detail) -> None:
         """Begin to record."""
@@ -46,6 +48,7 @@ class PlainWay:
     """`_prepare_profiler`, `_enable_profiler`, `_disable_profiler` and `result.save`."""
 
     name = "plain"
+    stop_is_short = False
 
     def __init__(self, torch: Any) -> None:
         """Raises AttributeError where this torch has no such functions."""

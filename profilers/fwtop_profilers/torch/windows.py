@@ -23,7 +23,7 @@ from fwtop_profilers import clock, wire
 from fwtop_profilers.governor import Governor, Plan, WindowCost, slowdown_ns
 from fwtop_profilers.probe import Context
 from fwtop_profilers.spool import Spool
-from fwtop_profilers.torch import kineto
+from fwtop_profilers.torch import kineto, profiler_abi
 from fwtop_profilers.torch.other_profilers import OtherProfilers
 
 HOOK = "torch windows"
@@ -55,8 +55,12 @@ class Opened:
     spans: List[Tuple[str, int, int]] = field(default_factory=list)
     lag_event: Any = None
     lag_steps: int = 0
-    overlapped_from: int = 0
-    """Index of the first step after the traced ones."""
+    overlapped_ns: List[int] = field(default_factory=list)
+    """Durations of the steps that ran beside the saving, where that leaves them running."""
+    save_ns: int = 0
+    saved_at_ns: int = 0
+    path: str = ""
+    size_bytes: int = 0
 
 
 class Windows:
@@ -73,6 +77,8 @@ class Windows:
         self._others = OtherProfilers(torch, self._make_way, self._others_over)
         self._lock = threading.RLock()
         self._opened: Optional[Opened] = None
+        self._beside: Optional[Opened] = None
+        """The window that is being saved beside the running steps, until its cost is known."""
         self._idle = threading.Event()
         self._idle.set()
         self._made = 0
@@ -111,8 +117,11 @@ class Windows:
         ):
             if listener in listeners:
                 listeners.remove(listener)  # type: ignore[arg-type]
-        self._break_off("the end")
+        with self._lock:
+            self._break_off("the end")
         self._idle.wait(MAX_WAIT_S)
+        with self._lock:
+            self._tell_beside()
 
     def describe(self) -> str:
         """The way in use, for `Framework.hooks`."""
@@ -133,6 +142,8 @@ class Windows:
     def _on_gap(self, at_ns: int) -> None:
         if self._opened is not None:
             self._guard(self._break_off, "evaluation")
+        elif self._beside is not None and self._beside.saved_at_ns:
+            self._guard(self._tell_beside)
 
     def _on_capture(self, message: wire.Capture) -> None:
         self._guard(self._governor.demand, message.deep, message.steps)
@@ -155,7 +166,7 @@ class Windows:
     # --- steps ----------------------------------------------------------------------------------
 
     def _step_began(self, index: int, start_ns: int) -> None:
-        if self._flag_next:
+        if self._flag_next or self._beside is not None:
             self._flag_next = False
             self._steps.flag(wire.STEP_TRACED)
         opened = self._opened
@@ -176,6 +187,10 @@ class Windows:
 
     def _step_ended(self, index: int, start_ns: int, end_ns: int, flags: int) -> None:
         self._governor.step_ended(flags)
+        if self._beside is not None:
+            self._beside.overlapped_ns.append(end_ns - start_ns)
+            if 0 < self._beside.saved_at_ns <= end_ns:
+                self._tell_beside()
         opened = self._opened
         if opened is None or index < opened.first_step or opened.lag_event is not None:
             return
@@ -189,7 +204,6 @@ class Windows:
         opened.end_ns = end_ns
         if len(opened.steps) >= opened.plan.steps:
             opened.spans = self._steps.take_spans()
-            opened.overlapped_from = index + 1
             self._flag_next = True
             opened.lag_event = self._device_event()
             if opened.lag_event is None:
@@ -199,7 +213,7 @@ class Windows:
 
     def _may_open(self, plan: Plan, now_ns: int) -> bool:
         """Whether nothing else stands in the way; says what does."""
-        if not self._idle.is_set():
+        if not self._idle.is_set() or self._beside is not None:
             return False
         if self._others.running():
             why = "the script's own profiler"
@@ -255,6 +269,8 @@ class Windows:
             self._others.ours.active = False
         opened.stop_cost_ns = clock.now_ns() - before
         self._idle.clear()
+        if self._saves_beside(opened):
+            self._beside = opened
         saver = threading.Thread(target=self._save, args=(opened, [result]), name="fwtop-window")
         saver.daemon = True
         saver.start()
@@ -301,6 +317,7 @@ class Windows:
             self._save_and_tell(opened, results.pop())
         except Exception as error:
             with self._lock:
+                self._beside = None
                 self._failed(opened.plan, "%s: %s" % (type(error).__name__, error))
         finally:
             self._idle.set()
@@ -310,27 +327,48 @@ class Windows:
         partial = path + ".partial"
         before = clock.now_ns()
         try:
+            os.close(os.open(partial, os.O_CREAT | os.O_WRONLY, 0o600))  # Kineto would print
             opened.way.save(result, partial)
-            size = os.stat(partial).st_size
-            if size == 0:
+            opened.size_bytes = os.stat(partial).st_size
+            if opened.size_bytes == 0:
                 raise OSError("the profiler wrote nothing")
             os.rename(partial, path)
         except BaseException:
             _remove(partial)
             raise
-        save_ns = clock.now_ns() - before
-        cost = self._cost(opened, save_ns)
         with self._lock:
-            now = clock.now_ns()
-            self._spool.added(path, size)
-            self._governor.closed(opened.plan, cost, now)
-            self._context.send(_message(opened, cost, path, size))
-            self._report()
+            opened.path = path
+            opened.saved_at_ns = clock.now_ns()
+            opened.save_ns = opened.saved_at_ns - before
+            if self._beside is None:
+                self._tell(opened)
 
-    def _cost(self, opened: Opened, save_ns: int) -> WindowCost:
+    def _tell_beside(self) -> None:
+        """A step has ended after the saving did: what the saving cost is known."""
+        opened, self._beside = self._beside, None
+        if opened is not None and opened.saved_at_ns:
+            self._tell(opened)
+
+    def _tell(self, opened: Opened) -> None:
+        cost = self._cost(opened)
+        self._spool.added(opened.path, opened.size_bytes)
+        self._governor.closed(opened.plan, cost, clock.now_ns())
+        self._context.send(_message(opened, cost))
+        self._report()
+
+    def _saves_beside(self, opened: Opened) -> bool:
+        return opened.way.stop_is_short and not opened.plan.deep
+
+    def _cost(self, opened: Opened) -> WindowCost:
+        """Wall time that the training thread lost. Where saving holds the GIL that is all of it,
+        else what the steps beside it took beyond the median."""
         traced = sum(duration for _, duration in opened.steps) - opened.start_cost_ns
         median = None if opened.compiled else self._steps.median_step_ns()
         slowdown = slowdown_ns(traced, len(opened.steps), median)
+        save_ns = opened.save_ns
+        beside = opened.overlapped_ns
+        if beside and median is not None:
+            save_ns = min(save_ns, max(0, sum(beside) - len(beside) * median))
         return WindowCost(opened.start_cost_ns, opened.stop_cost_ns, save_ns, slowdown)
 
     # --- what else happens ----------------------------------------------------------------------
@@ -353,7 +391,7 @@ class Windows:
         """The script's own profiler is about to start: ours ends first."""
         self._guard(self._stand_down)
         opened = self._opened
-        if opened is not None and opened.thread != get_ident():
+        if (opened is not None and opened.thread != get_ident()) or self._beside is not None:
             self._idle.wait(MAX_WAIT_S)
 
     def _stand_down(self) -> None:
@@ -374,7 +412,7 @@ class Windows:
 
     def _after_fork_in_child(self) -> None:
         self._off = True
-        self._opened = None
+        self._opened = self._beside = None
         self._lock = threading.RLock()
 
     # --- the device -----------------------------------------------------------------------------
@@ -403,11 +441,11 @@ class Windows:
             self._close(opened)
 
 
-def _message(opened: Opened, cost: WindowCost, path: str, size: int) -> wire.Window:
+def _message(opened: Opened, cost: WindowCost) -> wire.Window:
     plan, spans = opened.plan, opened.spans
     return wire.Window(
         window_key=opened.key,
-        path=path,
+        path=opened.path,
         format="kineto",
         deep=plan.deep,
         first_step=opened.first_step,
@@ -421,7 +459,7 @@ def _message(opened: Opened, cost: WindowCost, path: str, size: int) -> wire.Win
         save_cost_ns=cost.save_ns,
         slowdown_ns=cost.slowdown_ns,
         way=opened.way.name,
-        size_bytes=size,
+        size_bytes=opened.size_bytes,
         counted=plan.counted,
         step_start_ns=[start for start, _ in opened.steps],
         step_duration_ns=[duration for _, duration in opened.steps],
@@ -446,7 +484,7 @@ def install(context: Context) -> Callable[[], None]:
     global _installed
     import torch
 
-    way = kineto.choose(torch)
+    way = profiler_abi.choose(torch) or kineto.choose(torch)
     if way is None:
         _installed = None
         return lambda: None
