@@ -5,8 +5,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 # pip is asked for the CPU build that development uses; users bring their own framework.
 TORCH := torch==2.13.0
+# Of protobuf 4.25: its code runs with every runtime since 4.21, and so beside any framework's.
+PROTOC := grpcio-tools==1.60.2 setuptools<81
 
-.PHONY: setup demo test lint types imports check screenshots bench clean
+.PHONY: setup demo test lint types imports check screenshots bench proto clean
 
 setup: $(STAMP)
 
@@ -40,6 +42,12 @@ screenshots: setup
 
 bench: setup
 	$(BIN)/python -m tests.benchmarks
+
+# xplane_pb2.py is committed: only who changes the .proto needs this, with Python 3.8 to 3.12.
+proto:
+	$(PYTHON) -m venv build/protoc
+	build/protoc/bin/python -m pip install --quiet $(foreach it,$(PROTOC),'$(it)')
+	build/protoc/bin/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. fwtop/traces/xplane.proto
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

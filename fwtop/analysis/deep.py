@@ -153,5 +153,7 @@ def memory(
             i = nest.parents[i]
         if i != NOBODY:
             device = "gpu" if event.on_device else "cpu"
-            sums[segments.at(track.start_ns[i]), track.names[i], device] += event.bytes
+            own_phase = track.phases[i] if track.phases else ""
+            phase = own_phase or segments.at(track.start_ns[i])
+            sums[phase, track.names[i], device] += event.bytes
     return sums

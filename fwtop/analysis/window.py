@@ -24,9 +24,11 @@ from fwtop.analysis.results import (
 from fwtop.analysis.temporal import Launch, breakdown
 from fwtop.traces.model import LAUNCH, DeviceEvent, TraceWindow, Track
 
-_CALLS, _SELF, _TOTAL, _OPEN_UNTIL, _GPU_SELF, _GPU_TOTAL, _LAST_LAUNCH = range(7)
+_CALLS, _SELF, _TOTAL, _OPEN_UNTIL, _GPU_SELF, _GPU_TOTAL, _LAST_LAUNCH, _GPU_EVENTS = range(8)
 _NEVER = -(1 << 62)
 _ALWAYS = 1 << 62
+_MOST = (1 << 63) - 1
+"""What a recording can hold; only damaged traces come near it."""
 
 _Row = list[int]
 """Sums of one operator in one phase, by the indices above; a list, because it is the hot loop's."""
@@ -38,7 +40,8 @@ def figures(trace: TraceWindow, spans: Sequence[PhaseSpan]) -> WindowFigures:
     """All figures of a window.
 
     `spans` are the phases of the traced steps in unix ns; an operator is of the phase in which it
-    began, and `other` outside of all. Without spans the phases come from the trace's own names.
+    began, and `other` outside of all. Without spans the phases come from the trace's own names. An
+    operator that names its own phase is of that one, whenever it ran.
     Self time is an operator's time less that of those nested directly in it on its thread; total
     time counts a recursion once. An operator's device time is that of what was launched within it.
     """
@@ -48,6 +51,7 @@ def figures(trace: TraceWindow, spans: Sequence[PhaseSpan]) -> WindowFigures:
     for track in trace.tracks:
         _add_operators(table, track, segments, work)
     _add_unlaunched(table, trace, segments, work)
+    _add_named(table, trace, segments)
     nests = [Nest(track) for track in trace.tracks]
     return WindowFigures(
         event_count=trace.event_count,
@@ -75,10 +79,14 @@ def launches(trace: TraceWindow) -> dict[int, Launch]:
 
 
 def _device_time(events: Iterable[DeviceEvent]) -> dict[int, int]:
-    """Device time by correlation id, to be taken out as its launch is met."""
+    """Device time by correlation id, to be taken out as its launch is met.
+
+    That of events which name their operator is not in it.
+    """
     work: dict[int, int] = defaultdict(int)
     for event in events:
-        work[event.correlation] += event.duration_ns
+        if not event.operator:
+            work[event.correlation] += event.duration_ns
     work.pop(0, None)
     return work
 
@@ -92,11 +100,12 @@ def _add_operators(table: _Table, track: Track, segments: Segments, work: dict[i
     phase, phase_end = next(phases)
     rows = table[phase]
     get: Callable[[str], _Row | None] = rows.get
-    ends, stack = [_ALWAYS], [[0] * 7]
+    ends, stack = [_ALWAYS], [[0] * 8]
     end_of_top = _ALWAYS
-    for name, start, duration, launched in zip(
-        track.names, track.start_ns, track.duration_ns, _launched(track, work), strict=False
-    ):
+    for name, start, duration, launched, own_phase in zip(
+        track.names, track.start_ns, track.duration_ns, _launched(track, work),
+        track.phases or repeat(""), strict=False,
+    ):  # fmt: skip
         while start >= end_of_top:
             ends.pop()
             stack.pop()
@@ -105,9 +114,10 @@ def _add_operators(table: _Table, track: Track, segments: Segments, work: dict[i
             phase, phase_end = next(phases)
             rows = table[phase]
             get = rows.get
-        row = get(name)
+        row = table[own_phase].get(name) if own_phase else get(name)
         if row is None:
-            row = rows[name] = [0, 0, 0, _NEVER, 0, 0, 0]
+            row = [0, 0, 0, _NEVER, 0, 0, 0, 0]
+            (table[own_phase] if own_phase else rows)[name] = row
         end = start + duration
         row[0] += 1
         row[1] += duration
@@ -160,6 +170,17 @@ def _add_unlaunched(
                 row[_GPU_TOTAL] += time_ns
 
 
+def _add_named(table: _Table, trace: TraceWindow, segments: Segments) -> None:
+    """Device time of events that name their operator, which may have none on the host."""
+    for event in trace.device_events:
+        if event.operator:
+            rows = table[event.phase or segments.at(event.start_ns)]
+            row = rows.setdefault(event.operator, [0, 0, 0, _NEVER, 0, 0, 0, 0])
+            row[_GPU_EVENTS] += 1
+            row[_GPU_SELF] += event.duration_ns
+            row[_GPU_TOTAL] += event.duration_ns
+
+
 def _operators(
     table: _Table,
     bytes_of: Mapping[tuple[str, str, str], int],
@@ -171,12 +192,15 @@ def _operators(
                 continue
             calls, self_ns, total_ns = row[_CALLS], row[_SELF], row[_TOTAL]
             of = family(name)
+            self_ns, total_ns = max(0, min(self_ns, _MOST)), min(total_ns, _MOST)
             cpu, gpu = bytes_of.get((phase, name, "cpu")), bytes_of.get((phase, name, "gpu"))
-            yield OperatorFigures(
-                name, of, phase, "cpu", calls, max(0, self_ns), total_ns, cpu,
-                flops_of.get((phase, name)),
-            )  # fmt: skip
+            if calls:
+                yield OperatorFigures(
+                    name, of, phase, "cpu", calls, self_ns, total_ns, cpu,
+                    flops_of.get((phase, name)),
+                )  # fmt: skip
             if row[_GPU_TOTAL] or gpu is not None:
+                calls = calls or row[_GPU_EVENTS]
                 yield OperatorFigures(
                     name, of, phase, "gpu", calls, row[_GPU_SELF], row[_GPU_TOTAL], gpu
                 )

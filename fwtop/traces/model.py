@@ -31,8 +31,9 @@ MEMSET = "memset"
 ThreadKey = int | str
 Cell = TypeVar("Cell")
 
-_LONGEST_NS = 1 << 44
-"""Longer than any event (4.9 hours), so that start and duration make one sort key."""
+LONGEST_NS = 1 << 44
+"""Longer than any event (4.9 hours), so that start and duration make one sort key; readers drop
+what is longer."""
 
 
 class TraceError(Exception):
@@ -68,6 +69,8 @@ class Track:
     modules: list[str] | None = None
     stacks: list[str] | None = None
     """Python frames, innermost first, separated by `;`."""
+    phases: list[str] | None = None
+    """The phase where the event's own name tells it; "" where the time must."""
 
     def __len__(self) -> int:
         return len(self.names)
@@ -78,7 +81,7 @@ class Track:
         if all(map(lt, starts, islice(starts, 1, None))):
             return
         keys = [
-            start * _LONGEST_NS - duration
+            start * LONGEST_NS - duration
             for start, duration in zip(starts, self.duration_ns, strict=True)
         ]
         order = sorted(range(len(keys)), key=keys.__getitem__)
@@ -95,6 +98,7 @@ class Track:
         self.values = _reorder(self.values, order)
         self.modules = _reorder(self.modules, order)
         self.stacks = _reorder(self.stacks, order)
+        self.phases = _reorder(self.phases, order)
 
 
 def _reorder(column: list[Cell] | None, order: list[int]) -> list[Cell] | None:
@@ -117,6 +121,11 @@ class DeviceEvent(Struct, gc=False):
     """Of a copy or fill: how much."""
     elements: int | None = None
     """Of a collective: how many elements went in."""
+    operator: str = ""
+    """The operator that it is of, where the trace says so on the event itself; "" where it follows
+    from the launch."""
+    phase: str = ""
+    """That operator's phase; "" where the time must tell."""
 
     @property
     def end_ns(self) -> int:
@@ -133,6 +142,15 @@ class MemoryEvent(Struct, gc=False):
     on_device: bool
 
 
+class DeviceStep(Struct, gc=False):
+    """A step as the trace itself bounds it on a device."""
+
+    device: int
+    number: int
+    start_ns: int
+    duration_ns: int
+
+
 @dataclass(slots=True)
 class TraceWindow:
     """A traced stretch of one process."""
@@ -145,6 +163,7 @@ class TraceWindow:
     """Python functions and modules, a track a thread (deep windows only)."""
     device_events: list[DeviceEvent] = field(default_factory=list)
     memory_events: list[MemoryEvent] = field(default_factory=list)
+    device_steps: list[DeviceStep] = field(default_factory=list)
     event_count: int = 0
     """Rows of the file that were read, of whatever kind."""
     dropped_count: int = 0

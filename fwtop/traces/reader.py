@@ -1,0 +1,31 @@
+"""Which reader a trace's format has: the one place that knows the formats by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fwtop.traces.blocks import Limits
+from fwtop.traces.model import TraceError, TraceWindow
+
+FORMATS = ("kineto", "xplane")
+_DEFAULT_LIMITS = Limits()
+
+
+def read(
+    path: Path, trace_format: str, details: bool = True, limits: Limits = _DEFAULT_LIMITS
+) -> TraceWindow:
+    """The window in a file of one of FORMATS. Raises TraceError, also for another format.
+
+    `details` asks for what tells operators apart (layers, shapes) where the format always has it;
+    a recorder does without, because it keeps that of deep windows alone.
+    """
+    if trace_format == "kineto":
+        from fwtop.traces import kineto
+
+        return kineto.read(path, limits)
+    if trace_format == "xplane":
+        from fwtop.traces import xplane
+
+        return xplane.read(path, limits, details)
+    what = f"unknown trace format {trace_format[:40]!r}"
+    raise TraceError(path, what, f"fwtop reads {' and '.join(FORMATS)}.")

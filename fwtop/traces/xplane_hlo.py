@@ -1,0 +1,85 @@
+"""From XLA's operators back to the framework's: the names in the HLO modules of a trace.
+
+The plane `/host:metadata` holds an HloProto for each compiled module. Only the modules that the
+trace's events name are read, instruction by instruction.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import islice
+
+from google.protobuf.message import DecodeError
+
+from fwtop.traces.model import OPERATOR
+from fwtop.traces.protobuf_wire import BYTES, fields
+from fwtop.traces.xplane_file import PlaneIndex, text
+from fwtop.traces.xplane_names import Meaning, of_operator
+from fwtop.traces.xplane_pb2 import HloInstruction
+
+PLANE = "/host:metadata"
+_MODULE, _COMPUTATIONS, _INSTRUCTIONS = 1, 3, 2
+"""Field numbers of HloProto.hlo_module, HloModuleProto.computations and its instructions."""
+_MOST_INSTRUCTIONS = 500_000
+_INSTRUCTION_BYTES = 1 << 20
+_PROGRAM = re.compile(r"\(\d+\)\Z")
+
+
+class HloNames:
+    """The framework's name of an HLO operator, by module."""
+
+    def __init__(self, planes: list[PlaneIndex]):
+        self._protos: dict[str, bytes] = {}
+        self._modules: dict[str, dict[str, Meaning]] = {}
+        self._known: dict[tuple[str, str], Meaning] = {}
+        for plane in planes:
+            if plane.name == PLANE:
+                for module in plane.event_names.values():
+                    proto = next((s.bytes_value for s in module.stats if s.bytes_value), b"")
+                    self._protos[_PROGRAM.sub("", text(module.name))] = proto or module.metadata
+
+    def of(self, module: str, name: str) -> Meaning:
+        """What an operator of a module is; its own name, less its number, where nothing tells."""
+        meaning = self._known.get((module, name))
+        if meaning is None:
+            if module not in self._modules:
+                proto = self._protos.get(_PROGRAM.sub("", module), b"")
+                self._modules[module] = _instructions(proto)
+            meaning = self._modules[module].get(name) or Meaning(
+                OPERATOR, name.partition(".")[0] or name
+            )
+            self._known[module, name] = meaning
+        return meaning
+
+
+def _instructions(proto: bytes) -> dict[str, Meaning]:
+    """By name, those instructions whose origin in the framework the module tells."""
+    found: dict[str, Meaning] = {}
+    left = _MOST_INSTRUCTIONS
+    for at, end in _held(proto, 0, len(proto), _MODULE):
+        for computation in _held(proto, at, end, _COMPUTATIONS):
+            for start, stop in _held(proto, *computation, _INSTRUCTIONS):
+                left -= 1
+                if left < 0:
+                    return found
+                if stop - start <= _INSTRUCTION_BYTES:
+                    _take(found, proto[start:stop])
+    return found
+
+
+def _take(found: dict[str, Meaning], proto: bytes) -> None:
+    try:
+        instruction = HloInstruction.FromString(proto)
+    except DecodeError:
+        return
+    path, kind = text(instruction.metadata.op_name), text(instruction.metadata.op_type)
+    if path:
+        found[text(instruction.name)] = of_operator(path, kind or text(instruction.opcode))
+
+
+def _held(data: bytes, at: int, end: int, number: int) -> Iterator[tuple[int, int]]:
+    """Where what the fields of a number hold lies, of a message in data[at:end]."""
+    for found, wire, _, held, stop in islice(fields(data, at, end), _MOST_INSTRUCTIONS):
+        if found == number and wire == BYTES:
+            yield held, stop
