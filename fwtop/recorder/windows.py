@@ -88,15 +88,15 @@ class WindowWorker:
 
     def _decode(self, number: int, window: WindowOf) -> DecodedWindow:
         from fwtop.analysis.window import figures
-        from fwtop.traces import kineto
+        from fwtop.traces import reader
 
         if self._stopping:
             return self._failed(number, window, "the run ended before it was decoded")
         message = window.message
-        if message.format != "kineto":
+        if message.format not in reader.FORMATS:
             return self._failed(number, window, f"unknown trace format {message.format[:40]}")
         path = _checked(self._folder, message.path)
-        trace = kineto.read(path)
+        trace = reader.read(path, message.format, details=message.deep)
         found = figures(trace, spans(message))
         del trace
         note = "; ".join(found.notes) or None
