@@ -17,6 +17,8 @@ from fwtop.analysis.nesting import Nest
 from fwtop.analysis.phases import Segments
 
 _Shapes = list[list[int]]
+_MOST = 1 << 62
+"""More than any one operator does: such shapes are damage."""
 
 
 def flops(nests: Sequence[Nest], segments: Segments) -> dict[tuple[str, str], int]:
@@ -39,12 +41,13 @@ def flops(nests: Sequence[Nest], segments: Segments) -> dict[tuple[str, str], in
 def of_operator(name: str, shapes: str, values: str = "") -> int | None:
     """Of one call with these input shapes (`[[32, 64], [64, 8]]`) and values; None if unknown."""
     try:
-        return _FORMULAS[name](
+        count = _FORMULAS[name](
             msgspec.json.decode(shapes, type=_Shapes),
             msgspec.json.decode(values, type=list[str]) if values else [],
         )
-    except (KeyError, IndexError, ValueError, RecursionError):
+    except (KeyError, IndexError, ValueError, ArithmeticError, RecursionError):
         return None
+    return count if 0 <= count <= _MOST else None
 
 
 def _product_at(first: int) -> Callable[[_Shapes, list[str]], int]:

@@ -33,6 +33,7 @@ from fwtop.traces.kineto_rows import (
 from fwtop.traces.model import (
     FRAME,
     LAUNCH,
+    LONGEST_NS,
     DeviceEvent,
     MemoryEvent,
     ThreadKey,
@@ -50,8 +51,9 @@ _IS_OTHER = bytes(int(kind == NOT_HOST) for kind in range(256))
 _ALL_BUT_TRACK = bytes(kind for kind in range(256) if kind > LAUNCH)
 _RICH = (b'"correlation"', b'"Input Dims"', b'"Call stack"', b'"Module Hierarchy"')
 _RICH_WITHIN = 1 << 16
-_MOST_US = 1e16
-"""317 years: a time or a duration beyond it is damage."""
+_LATEST_US = 4e15
+"""The year 2096: a time beyond it is damage."""
+_LONGEST_US = LONGEST_NS / 1000
 _HEADROOM_US = 1_000_000_000
 """The axis begins this long before the file's first row, so that times are positive."""
 _DEFAULT_LIMITS = Limits()
@@ -184,8 +186,8 @@ class _Window:
         times, durations = [row.ts for row in rows], [row.dur for row in rows]
         if not (
             min(durations) >= 0
-            and sum(durations) < _MOST_US
-            and -_MOST_US < min(times) <= max(times) < _MOST_US
+            and sum(durations) < _LONGEST_US
+            and -_LATEST_US < min(times) <= max(times) < _LATEST_US
         ):
             sound = [_is_sound(row) for row in rows]
             self._drop(sound.count(False))
@@ -291,7 +293,7 @@ class _Window:
 
     def _take_memory_event(self, row: Row) -> None:
         args = arguments(row)
-        if args.memory_bytes is None or not abs(row.ts) < _MOST_US:
+        if args.memory_bytes is None or not abs(row.ts) < _LATEST_US:
             self._drop(1)
             return
         on_device = (args.device_type or 0) != 0
@@ -314,7 +316,7 @@ def _split_end(text: bytes) -> tuple[bytes, bytes | None]:
 
 
 def _is_sound(row: Row) -> bool:
-    return 0 <= row.dur < _MOST_US and abs(row.ts) < _MOST_US
+    return 0 <= row.dur < _LONGEST_US and abs(row.ts) < _LATEST_US
 
 
 def _origin(rows: Sequence[Row]) -> int:

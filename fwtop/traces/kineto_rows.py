@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from enum import Enum
 from math import isfinite
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
-from msgspec import UNSET, Raw, Struct, UnsetType, field
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType, field
 from msgspec.structs import replace
 
 from fwtop.traces.model import ANNOTATION, FRAME, KERNEL, LAUNCH, MEMCPY, MEMSET, OPERATOR
@@ -76,24 +76,28 @@ DEVICE_KIND = {
 }
 
 
+Int64 = Annotated[int, Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
+"""What a recording can hold."""
+
+
 class Args(Struct, gc=False, frozen=True):
     """The arguments that figures are made of."""
 
-    correlation: int | None = None
-    external_id_now: int | None = field(default=None, name="External id")
-    external_id_before_111: int | None = field(default=None, name="external id")
-    sequence: int | None = field(default=None, name="Sequence number")
+    correlation: Int64 | None = None
+    external_id_now: Int64 | None = field(default=None, name="External id")
+    external_id_before_111: Int64 | None = field(default=None, name="external id")
+    sequence: Int64 | None = field(default=None, name="Sequence number")
     shapes: Raw | UnsetType = field(default=UNSET, name="Input Dims")
     values: Raw | UnsetType = field(default=UNSET, name="Concrete Inputs")
     module: str | None = field(default=None, name="Module Hierarchy")
     stack: str | None = field(default=None, name="Call stack")
-    device: int | None = None
-    stream: int | None = None
-    bytes: int | None = None
-    elements_now: int | None = field(default=None, name="In msg nelems")
-    elements_before_22: int | None = field(default=None, name="In msg size")
-    memory_bytes: int | None = field(default=None, name="Bytes")
-    device_type: int | None = field(default=None, name="Device Type")
+    device: Int64 | None = None
+    stream: Int64 | None = None
+    bytes: Int64 | None = None
+    elements_now: Int64 | None = field(default=None, name="In msg nelems")
+    elements_before_22: Int64 | None = field(default=None, name="In msg size")
+    memory_bytes: Int64 | None = field(default=None, name="Bytes")
+    device_type: Int64 | None = field(default=None, name="Device Type")
 
     @property
     def external_id(self) -> int:
