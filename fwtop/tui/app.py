@@ -178,12 +178,14 @@ class FwtopApp(App[None]):
         self._wanted = change(self._wanted)
         self._watcher.want(self._wanted)
 
-    def show_screen(self, screen: PanelScreen) -> None:
-        """A screen of panels, with the picture at hand."""
-        self.push_screen(screen)
-        if self.snapshot is not None:
-            screen.set_reactive(PanelScreen.snapshot, None)
-            screen.call_after_refresh(setattr, screen, "snapshot", self.snapshot)
+    def _hand_over(self, screen: PanelScreen) -> None:
+        """The picture at hand, until there is one that this screen asked for."""
+
+        def newest() -> None:
+            if self.snapshot is not None:
+                screen.snapshot = self.snapshot
+
+        screen.call_after_refresh(newest)
 
     def say(self, text: str, passing: bool = True) -> None:
         """A notice in the footer, for a few seconds unless it stays."""
@@ -236,9 +238,13 @@ class FwtopApp(App[None]):
         screen = self.panel_screen
         if screen is not None and subject == screen.SUBJECT:
             return
+        full = FULL_SCREENS[subject]()
         if screen is not None and screen.SUBJECT is not None:
-            self.pop_screen()
-        self.show_screen(FULL_SCREENS[subject]())
+            self._buffer.clear()
+            self.switch_screen(full)
+        else:
+            self.push_screen(full)
+        self._hand_over(full)
 
     def on_panel_opened(self, message: Panel.Opened) -> None:
         """Enter on a panel."""

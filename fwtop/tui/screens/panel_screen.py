@@ -96,7 +96,9 @@ class PanelScreen(Screen[None]):
 
     def ask(self) -> None:
         """Tell the application what is visible now."""
-        self.app.want(self.wanted)  # type: ignore[attr-defined]
+        app = self.app
+        if getattr(app, "panel_screen", None) is self:
+            app.want(self.wanted)  # type: ignore[attr-defined]
 
     def wanted(self, before: Wanted) -> Wanted:
         """What this screen needs to be told, given what was wanted before."""

@@ -173,12 +173,9 @@ class Panel(Widget, can_focus=True):
         self._lines = []
         self.repaint()
 
-    def on_focus(self) -> None:
+    def watch_has_focus(self, has_focus: bool) -> None:
         """The frame shows it."""
-        self.repaint()
-
-    def on_blur(self) -> None:
-        """The frame shows it."""
+        super().watch_has_focus(has_focus)
         self.repaint()
 
     def action_open(self) -> None:
