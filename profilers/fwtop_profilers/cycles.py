@@ -30,6 +30,11 @@ class Cycle:
         self._confirmations = 0
         self._needed = 1
 
+    @property
+    def is_under_way(self) -> bool:
+        """Whether a key of the open step has been seen."""
+        return bool(self._seen)
+
     def assume(self, key: int) -> None:
         """Take it that `key` is the only one, because no other exists yet."""
         if self.learnt is None and not self._seen:

@@ -44,6 +44,7 @@ HOLD_NS = 5_000_000_000
 HOLD_WITH_OPTIMIZER_NS = 60_000_000_000
 """So long fetches alone are no steps: training may follow, most of all with an optimizer made."""
 MAX_HELD = 4096
+MAX_KEYS = 1024
 LONELY_OPTIMIZER_STEPS = 64
 """After so many steps of an optimizer without a backward, backwards are no longer waited for."""
 
@@ -92,13 +93,16 @@ class StepTracker(OpenStep):
         self._stepped_in_backward = False
         self._accumulated = 0
         self._accumulation_learnt = False
-        # optimizer, or another unit that ends a step
+        # forward or call, on request
         self._units: List[int] = []
         self._unit_begin = 0
-        self._unit_own_from = 0
-        self._unit_inner = 0
-        self._unit_fresh = True
-        self._unit_backwards = 0
+        # optimizer
+        self._optimizers: List[int] = []
+        self._optimizer_begin = 0
+        self._optimizer_own_from = 0
+        self._optimizer_inner = 0
+        self._optimizer_fresh = True
+        self._optimizer_backwards = 0
         self._scaler_stepped: Optional[bool] = None
         self._optimizers_made = 0
         self._stepped_at: Dict[int, int] = {}
@@ -109,6 +113,7 @@ class StepTracker(OpenStep):
         self._backward_depth = self._input_depth = 0
         self._input_begin = None
         self._stepped_in_backward = False
+        self._optimizers.clear()
         self._units.clear()
 
     def finish(self) -> None:
@@ -116,7 +121,8 @@ class StepTracker(OpenStep):
         if self._candidate is not None:
             if self.source is None:
                 self._set_source("backward")
-            self._close_candidate()
+            if self.source == "backward" or self._cycle.is_under_way:
+                self._close_candidate()
         if self.source is None and not self.trained:
             self._release_held()
 
@@ -131,8 +137,8 @@ class StepTracker(OpenStep):
             self._input_depth += 1  # a data set that reads another DataLoader
             return
         now = self._clock()
-        if self._units:
-            self._units.clear()  # the optimizer step raised, and the script went on
+        if self._optimizers:
+            self._optimizers.clear()  # the optimizer step raised, and the script went on
         if key in self._input_step_keys:
             self._end_input_step(now, now)
         self._input_key, self._input_begin, self._input_training = key, now, training
@@ -189,9 +195,9 @@ class StepTracker(OpenStep):
             self._backward_depth += 1
             return
         now = self._clock()
-        if self._candidate is not None and self.source != "optimizer" and not self._units:
+        if self._candidate is not None and self.source != "optimizer" and not self._optimizers:
             self._judge_backward()
-        if not self._units:
+        if not self._optimizers:
             self._settle(now)
         self._forward_until(now)
         self._backward_depth = 1
@@ -213,12 +219,12 @@ class StepTracker(OpenStep):
         part.backwards += 1
         self._backwards += 1
         self._any_backward = True
-        self._forward_from = self._unit_own_from = now
+        self._forward_from = self._optimizer_own_from = now
         self._span("backward", begin, now)
         if self.on_boundary:
             self._boundary("backward_end")
-        if self._units:
-            self._unit_inner += now - begin
+        if self._optimizers:
+            self._optimizer_inner += now - begin
         elif self._stepped_in_backward:
             self._stepped_in_backward = False
             if self._set_source("optimizer"):
@@ -239,48 +245,48 @@ class StepTracker(OpenStep):
     def optimizer_begin(self, key: int) -> None:
         """An optimizer's step begins, or one nested in another's."""
         self.hook_calls += 1
-        if self._backward_depth and not self._units:
+        if self._backward_depth and not self._optimizers:
             self._stepped_in_backward = True  # maybe on an autograd thread
             return
         if not self._follows(True):
             return
-        units = self._units
-        if self._scaler_stepped is False and units == [key]:
+        optimizers = self._optimizers
+        if self._scaler_stepped is False and optimizers == [key]:
             self._scaler_stepped = True
-        elif key in units:
-            units.clear()  # its last step raised
-        units.append(key)
-        if len(units) == 1:
-            self._unit_begins(key, self._set_source("optimizer"))
+        elif key in optimizers:
+            optimizers.clear()  # its last step raised
+        optimizers.append(key)
+        if len(optimizers) == 1:
+            self._optimizer_begins(key, self._set_source("optimizer"))
             if self.on_boundary:
                 self._boundary("optimizer_begin")
 
     def optimizer_end(self, key: int, skipped: bool = False) -> None:
         """That step ended; `skipped` says that it changed nothing."""
         self.hook_calls += 1
-        units = self._units
-        if not units or units[-1] != key or self._thread() != self._owner:
+        optimizers = self._optimizers
+        if not optimizers or optimizers[-1] != key or self._thread() != self._owner:
             return
-        units.pop()
-        if units:
+        optimizers.pop()
+        if optimizers:
             return
         now = self._clock()
         part = self._part
-        part.optimizer += max(0, now - self._unit_begin - self._unit_inner)
+        part.optimizer += max(0, now - self._optimizer_begin - self._optimizer_inner)
         if skipped:
             part.flags |= wire.STEP_SKIPPED
         self._any_optimizer = True
         self._forward_from = now
-        self._span("optimizer", self._unit_own_from, now)
+        self._span("optimizer", self._optimizer_own_from, now)
         if self.on_boundary:
             self._boundary("optimizer_end")
         if self.source == "optimizer":
-            self._unit_ends(key, now)
+            self._optimizer_ends(key, now)
 
     def scaler_begin(self, key: int) -> None:
         """A gradient scaler is about to step optimizer `key`, or to skip that."""
         self.optimizer_begin(key)
-        if self._units == [key]:
+        if self._optimizers == [key]:
             self._scaler_stepped = False
 
     def scaler_end(self, key: int, raised: bool = False, certain: bool = True) -> None:
@@ -288,7 +294,7 @@ class StepTracker(OpenStep):
         there would have been one."""
         stepped, self._scaler_stepped = self._scaler_stepped, None
         if raised:
-            self._units.clear()
+            self._optimizers.clear()
         else:
             self.optimizer_end(key, skipped=certain and stepped is False)
 
@@ -299,10 +305,17 @@ class StepTracker(OpenStep):
             return
         units = self._units
         if key in units:
-            units.clear()
+            units.clear()  # its last call raised
         units.append(key)
-        if len(units) == 1:
-            self._unit_begins(key, True)
+        if len(units) > 1:
+            return
+        now = self._clock()
+        self._settle(now)
+        self._unit_begin = self._forward_from = now
+        if self.source != "forward":
+            self._cycle.assume(key)
+        if self._cycle.begins(key, self._fetched):
+            self._close_candidate()
 
     def unit_end(self, key: int) -> None:
         """It ended."""
@@ -318,7 +331,7 @@ class StepTracker(OpenStep):
             self._part.forward = (self._part.forward or 0) + now - self._unit_begin
             self._span("forward", self._unit_begin, now)
         self._forward_from = now
-        self._unit_ends(key, now)
+        self._ends_with(key, now)
 
     # --- deciding -------------------------------------------------------------------------------
 
@@ -327,7 +340,7 @@ class StepTracker(OpenStep):
         ident = self._thread()
         if ident != self._owner:
             if self._owner is not None:
-                if not computes or self._backward_depth or self._units:
+                if not computes or self._backward_depth or self._optimizers:
                     return False
                 self._fetches.clear()
                 self._input_begin, self._input_depth = None, 0
@@ -360,7 +373,13 @@ class StepTracker(OpenStep):
     def _is_untouched(self) -> bool:
         """Whether the open step has computed nothing yet."""
         part = self._part
-        return not (part.backwards or part.optimizer or self._backward_depth or self._units)
+        return not (
+            part.backwards
+            or part.optimizer
+            or self._backward_depth
+            or self._optimizers
+            or self._units
+        )
 
     def _begin_again(self, now: int) -> None:
         for listener in self.on_step_begin:
@@ -419,8 +438,8 @@ class StepTracker(OpenStep):
             return
         part = self._part
         part.forward = (part.forward or 0) + now - begin
-        if self._units:
-            self._unit_inner += now - begin
+        if self._optimizers:
+            self._optimizer_inner += now - begin
         self._span("forward", begin, now)
 
     def _judge_backward(self) -> None:
@@ -438,21 +457,21 @@ class StepTracker(OpenStep):
     def _part_backwards(self) -> int:
         return self._candidate[0].backwards if self._candidate is not None else 0
 
-    def _unit_begins(self, key: int, bounds: bool) -> None:
+    def _optimizer_begins(self, key: int, bounds: bool) -> None:
         """The outermost optimizer step, forward or call begins; `bounds`: it may end a step."""
         now = self._clock()
         self._settle(now)
         if self._part.backwards == 0 and self.source == "optimizer" and self._candidate is None:
             self._forward_until(now)  # gradients came by another way than backward
-        self._unit_begin = self._unit_own_from = now
-        self._unit_inner = 0
-        self._unit_backwards = self._backwards  # a closure's own ones come after
+        self._optimizer_begin = self._optimizer_own_from = now
+        self._optimizer_inner = 0
+        self._optimizer_backwards = self._backwards  # a closure's own ones come after
         self._forward_from = now
         if not bounds:
             return
-        self._unit_fresh = self._is_fresh(key)
-        if self._unit_fresh:
-            if self._optimizers_made == 1 or (self.source or "").startswith("call:"):
+        self._optimizer_fresh = self._is_fresh(key)
+        if self._optimizer_fresh:
+            if self._optimizers_made == 1:
                 self._cycle.assume(key)
             if self._cycle.begins(key, self._fetched):
                 self._close_candidate()
@@ -468,14 +487,20 @@ class StepTracker(OpenStep):
         self._lonely += 1
         return self._lonely >= LONELY_OPTIMIZER_STEPS
 
-    def _unit_ends(self, key: int, now: int) -> None:
-        if len(self._stepped_at) > 1024:
+    def _optimizer_ends(self, key: int, now: int) -> None:
+        if len(self._stepped_at) > MAX_KEYS:
             self._stepped_at.clear()
-        self._stepped_at[key] = self._unit_backwards
-        if self._unit_fresh and self._cycle.ends(key):
+        self._stepped_at[key] = self._optimizer_backwards
+        if self._optimizer_fresh:
+            self._ends_with(key, now)
+        elif self._candidate is not None:
+            self._make_candidate(now)  # the step's end moves on
+
+    def _ends_with(self, key: int, now: int) -> None:
+        if self._cycle.ends(key):
             self._fetched = False
             self._close(now)
-        elif self._unit_fresh or self._candidate is not None:
+        else:
             self._make_candidate(now)
 
     # --- inference: fetches as steps ------------------------------------------------------------

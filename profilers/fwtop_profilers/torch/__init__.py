@@ -22,7 +22,12 @@ from fwtop_profilers.torch import guard as guard_module
 from fwtop_profilers.torch.cuda_events import CudaEvents
 from fwtop_profilers.torch.guard import Guard
 from fwtop_profilers.torch.patches import Patches
-from fwtop_profilers.torch.untraced import functions_of, leave_alone
+from fwtop_profilers.torch.untraced import (
+    compiling_test,
+    eval_frame_callback,
+    functions_of,
+    leave_alone,
+)
 from fwtop_profilers.torch.updates import Updates
 
 POLL_S = 1.0
@@ -44,7 +49,7 @@ class TorchProbe:
         self._hooks: Dict[str, str] = {}
         self._updates = Updates()
         self._group = distributed.Group()
-        self._is_compiling = _is_compiling(torch)
+        self._is_compiling = compiling_test(torch)
         self._device = ""
         self._told: Any = None
         self._watches_oom = False
@@ -158,7 +163,7 @@ class TorchProbe:
         if scaler is None:
             scaler = self._torch.cuda.amp.GradScaler
         steps, guard = self._context.steps, Guard(self._context, "scaler")
-        watching = _eval_frame_callback(self._torch)
+        watching = eval_frame_callback(self._torch)
         self._patches.replace(
             scaler,
             "step",
@@ -267,20 +272,3 @@ class TorchProbe:
             end(optimizer, (), {})
 
         return step, 6
-
-
-def _eval_frame_callback(torch: ModuleType) -> Callable[[], Any]:
-    """What gives None while no frame that runs on this thread is looked at by Dynamo."""
-    dynamo = getattr(torch._C, "_dynamo", None)
-    callback = getattr(getattr(dynamo, "eval_frame", None), "get_eval_frame_callback", None)
-    return (lambda: None) if callback is None else callback  # in C: Dynamo folds what is not
-
-
-def _is_compiling(torch: ModuleType) -> Callable[[], bool]:
-    """What Dynamo folds to True while it traces; never True where there is no Dynamo."""
-    compiler = getattr(torch, "compiler", None)
-    for name in ("is_dynamo_compiling", "is_compiling"):
-        found = getattr(compiler, name, None)
-        if found is not None:
-            return found  # type: ignore[no-any-return]
-    return lambda: False

@@ -9,6 +9,7 @@ optimizer step: that one folds away by `is_dynamo_compiling`).
 
 from __future__ import annotations
 
+import os
 from types import CodeType, ModuleType
 from typing import Any, Callable, Iterable, Optional
 
@@ -50,3 +51,40 @@ def functions_of(*owners: Any) -> Iterable[Any]:
                     yield from functions_of(value)
             else:
                 yield getattr(value, "__func__", value)
+
+
+def compiling_test(torch: ModuleType) -> Callable[[], bool]:
+    """A function that Dynamo folds to True while it traces, and that says False otherwise.
+
+    `is_dynamo_compiling` is the one for the purpose, but a frame without operators that asks it is
+    compiled where it would have been skipped. Newer Dynamos fold another one without that.
+    """
+    found: Any = getattr(torch.nn.modules.activation, "_is_make_fx_tracing", None)
+    if found is not None and _dynamo_folds(torch, "_is_make_fx_tracing: True"):
+        return found  # type: ignore[no-any-return]
+    compiler = getattr(torch, "compiler", None)
+    for name in ("is_dynamo_compiling", "is_compiling"):
+        found = getattr(compiler, name, None)
+        if found is not None:
+            return found  # type: ignore[no-any-return]
+    return lambda: False
+
+
+def _dynamo_folds(torch: ModuleType, rule: str) -> bool:
+    """Whether Dynamo's source has the rule: importing Dynamo to ask would take a second."""
+    folder = os.path.dirname(getattr(torch, "__file__", None) or "")
+    try:
+        with open(os.path.join(folder, "_dynamo", "variables", "torch.py"), "rb") as file:
+            return rule.encode() in file.read()
+    except OSError:
+        return False
+
+
+def eval_frame_callback(torch: ModuleType) -> Callable[[], Any]:
+    """A function that gives None while no frame that runs on this thread is looked at by Dynamo.
+
+    It is one in C, because Dynamo would compile ours, and fold it.
+    """
+    frames: Any = getattr(getattr(torch._C, "_dynamo", None), "eval_frame", None)
+    found = getattr(frames, "get_eval_frame_callback", None)
+    return (lambda: None) if found is None else found
