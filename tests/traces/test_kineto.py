@@ -256,3 +256,17 @@ def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
 def test_a_trace_without_rows_is_empty(tmp_path: Path) -> None:
     trace = read(write(tmp_path / "t.json", []))
     assert (trace.event_count, trace.tracks, trace.notes) == (0, [], [])
+
+
+def test_what_a_recording_cannot_hold_is_damage(tmp_path: Path) -> None:
+    rows = [
+        row("aten::mm", 0, 9),
+        row("aten::add", 0, 1e12),  # eleven days
+        row("k", 1, 1, cat="kernel", correlation=10**30, stream=10**30),
+        {"ph": "i", "name": "[memory]", "tid": 7, "ts": 1, "args": {"Bytes": 10**30}},
+    ]
+    trace = read(write(tmp_path / "t.json", rows))
+    assert trace.tracks[0].names == ["aten::mm"]
+    assert [(e.correlation, e.stream) for e in trace.device_events] == [(0, 7)]
+    assert trace.memory_events == []
+    assert trace.dropped_count == 2
