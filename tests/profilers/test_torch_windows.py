@@ -268,6 +268,7 @@ for _ in range(60):
         steps(2)
         os._exit(7 if torch.autograd._profiler_enabled() else 0)
     assert os.waitpid(pid, 0)[1] == 0
+steps(200)
 """
     reading(collector)
     train(collector, code, FWTOP_OVERHEAD="1")

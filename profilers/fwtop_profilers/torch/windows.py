@@ -33,6 +33,8 @@ RETRY_FULL_NS = 250_000_000
 MAX_DEVICE_LAG_STEPS = 8
 """A window is kept open so many steps for the device to finish its own, rather than waiting."""
 MAX_WAIT_S = 2.0
+MAX_END_WAIT_S = 10.0
+"""At the process's end for a trace that C++ is saving without the GIL: it must not be torn down."""
 
 
 @dataclass
@@ -117,11 +119,14 @@ class Windows:
         ):
             if listener in listeners:
                 listeners.remove(listener)  # type: ignore[arg-type]
-        with self._lock:
-            self._break_off("the end")
-        self._idle.wait(MAX_WAIT_S)
-        with self._lock:
-            self._tell_beside()
+        try:
+            with self._lock:
+                self._break_off("the end")
+            self._idle.wait(MAX_END_WAIT_S if self._beside is not None else MAX_WAIT_S)
+            with self._lock:
+                self._tell_beside()
+        except Exception as error:
+            self._context.fail(HOOK, error)
 
     def describe(self) -> str:
         """The way in use, for `Framework.hooks`."""
@@ -297,6 +302,9 @@ class Windows:
                 self._context.fail(HOOK, error)
 
     def _abort(self, opened: Opened) -> None:
+        """Only the thread that started a trace can end it; from another one it is left alone."""
+        if opened.thread != get_ident():
+            return
         self._others.ours.active = True
         try:
             opened.way.abort()
