@@ -37,6 +37,8 @@ _SECRET_VALUE = re.compile(
     r"|\b(?:sk|pk|hf|ghp|gho|ghs|glpat|xox[abprs]|AKIA|ASIA|eyJ)[-_]?[A-Za-z0-9_\-.]{12,}"
     r"|(?<![A-Za-z0-9/+_.-])(?=[A-Za-z+_-]*[0-9])[A-Za-z0-9+_-]{32,}={0,2}(?![A-Za-z0-9/+_.-])"
 )
+_DEVICE = re.compile(r"(?:GPU-|MIG-)?[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
+"""Device UUIDs are as long as a secret, and none."""
 
 
 def recorded(environ: Mapping[str, str]) -> dict[str, str]:
@@ -46,7 +48,7 @@ def recorded(environ: Mapping[str, str]) -> dict[str, str]:
         for name, value in sorted(environ.items())
         if (name in RECORDED_NAMES or name.startswith(RECORDED_PREFIXES))
         and not _SECRET_NAME.search(name.upper())
-        and not _SECRET_VALUE.search(value)
+        and not _SECRET_VALUE.search(_DEVICE.sub("", value))
     }
 
 

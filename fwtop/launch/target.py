@@ -33,7 +33,7 @@ class Target:
 
     argv: list[str]
     command: list[str]
-    """What the user typed."""
+    """What the user typed, without a leading `--`."""
     interpreter: str | None = None
     """The python that fwtop chose; None where the user's own command says."""
     reason: str = ""
@@ -46,10 +46,9 @@ def resolve(
     words: Sequence[str], python: str | None = None, environ: Mapping[str, str] = os.environ
 ) -> Target:
     """The target that `words` mean. Raises TargetError."""
-    command = list(words)
-    if not command:
+    if not words:
         raise TargetError("there is nothing to run", "name a script or a command: fwtop train.py")
-    rest = command[1:] if command[0] == "--" else command
+    rest = list(words[1:] if words[0] == "--" else words)
     if not rest:
         raise TargetError("nothing follows `--`", "name a command: fwtop -- torchrun train.py")
     if rest[0] in ("-m", "-c"):

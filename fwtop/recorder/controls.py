@@ -91,6 +91,7 @@ class Controls:
             "steps": max((p.last_index + 1 for p in processes), default=0),
             "windows": sum(p.windows for p in processes),
             "measured_ratio": max(ratios, default=None),
+            "cannot_write": run.writer.failure,
         }
 
     def _ask_shim(self, body: dict[str, Any]) -> dict[str, Any]:

@@ -157,7 +157,7 @@ class Ingest:
         _same_length(count, message.duration_ns, message.flags, samples, *columns)
         first = message.first_index
         missing = first - (process.last_index + 1)
-        if missing > 0 and process.last_index >= 0:
+        if missing > 0:
             self._notices.add(
                 "warning",
                 "steps_lost",

@@ -59,7 +59,7 @@ class Bucket:
     @classmethod
     def of(cls, row: Row) -> Bucket:
         """A bucket from the columns after the key."""
-        sums = [None if value is None else _int(value) for value in row]
+        sums = [None if value is None else _int(value) for value in row[:12]]
         first, count, total, least, most, *phases = sums[:10]
         return cls(
             first or 0, count or 0, total or 0, least or 0, most or 0, phases,

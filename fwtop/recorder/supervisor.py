@@ -9,6 +9,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
+import traceback
 from collections import deque
 from dataclasses import dataclass
 from typing import Any
@@ -153,6 +154,10 @@ class Supervisor:
             self._bad_message(context, str(error))
             if known is None or context.bad > MAX_BAD_MESSAGES:
                 self.server.drop(connection, str(error))
+            return
+        except Exception as error:  # a mistake of ours in one message may not end the recording
+            traceback.print_exc()
+            self._bad_message(context, f"{type(error).__name__} in the recorder: {error}")
             return
         if context.process is not known:
             self.controls.welcome(connection)
