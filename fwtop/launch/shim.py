@@ -2,7 +2,7 @@
 
 Owns the script's pty or pipes, the output segments, shim.json and exit.json in the run folder. It
 outlives the recorder and the viewer, so that neither's death closes the script's terminal. Run by
-path, `python -S -E -s shim.py RUN_FOLDER`: standard library only, few imports, no package.
+path, `python -S -E -s shim.py RUN_FOLDER`: standard library only and few imports.
 
 The shim leads the session and the script is the terminal's foreground group, as under a shell: if
 the script led the session, its end would hang the terminal up and kill what it left in the
@@ -10,13 +10,12 @@ background. Whatever still holds the terminal after the script's end keeps it: t
 draining (and copying) until everybody has let go, long after exit.json is there.
 """
 
-# ruff: noqa: PTH104, PTH108, PTH110
+# ruff: noqa: PTH100, PTH104, PTH108, PTH110
 # pathlib would cost more to import than all the rest.
 
 from __future__ import annotations
 
 import base64
-import errno
 import fcntl
 import json
 import os
@@ -28,112 +27,22 @@ import sys
 import termios
 import time
 
+if __name__ == "__main__":
+    # The script's own folder comes first on sys.path, and holds modules named like others.
+    sys.path[0] = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from fwtop.launch.shim_output import Copy, Spool
+from fwtop.launch.shim_script import copy_habits, execute
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-FRAME = struct.Struct("<QBI")
-"""Monotonic ns, stream (1 stdout or terminal, 2 stderr), length of what follows."""
-SEGMENT_BYTES = 4 << 20
-SPOOL_SEGMENTS = 128
-"""Unread output is kept up to this many segments; a recorder that is away may not fill the disk."""
 READ_BYTES = 1 << 16
-TERMINAL_PENDING_BYTES = 1 << 20
-"""What a terminal has not taken yet; more is skipped: a stopped terminal does not stop training."""
-PIPE_CHUNK = 4096
-"""A pipe that polls writable takes this much without blocking (PIPE_BUF)."""
-IUTF8 = 0x4000
-"""Of Linux and macOS alike: backspace removes a character and not a byte."""
 INPUT_PENDING_BYTES = 1 << 20
 REQUEST_BYTES = 1 << 17
 GRACE_NS = 300_000_000
 """After the script's end, for output that is still in the pipe when others hold it open."""
-
-
-class Spool:
-    """The output segments. A failed write loses its bytes, counts them, and is no failure."""
-
-    def __init__(self, folder: str) -> None:
-        self.folder = folder
-        self.number = -1
-        self.file: int | None = None
-        self.size = 0
-        self.bytes_lost = 0
-
-    def _path(self, number: int) -> str:
-        return os.path.join(self.folder, f"output-{number:06d}")
-
-    def _rotate(self) -> int:
-        behind = self.number + 1 - SPOOL_SEGMENTS
-        if behind >= 0 and os.path.exists(self._path(behind)):
-            raise OSError(errno.ENOSPC, "nobody reads the output")
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND
-        file = os.open(self._path(self.number + 1), flags, 0o600)
-        if self.file is not None:
-            os.close(self.file)
-        self.file, self.size = file, 0
-        self.number += 1
-        return file
-
-    def add(self, stream: int, data: bytes) -> None:
-        """Append one frame."""
-        frame = FRAME.pack(time.monotonic_ns(), stream, len(data)) + data
-        try:
-            file = self.file
-            if file is None or self.size >= SEGMENT_BYTES:
-                file = self._rotate()
-            view = memoryview(frame)
-            while view:
-                view = view[os.write(file, view) :]
-            self.size += len(frame)
-        except OSError:
-            self.bytes_lost += len(data)
-            try:  # a torn frame would make what follows unreadable
-                if self.file is not None:
-                    os.ftruncate(self.file, self.size)
-            except OSError:
-                pass
-
-
-class Copy:
-    """The way to one of the launching command's own descriptors."""
-
-    def __init__(self, descriptor: int) -> None:
-        self.descriptor: int | None = descriptor
-        self.pending = bytearray()
-        self.terminal = os.isatty(descriptor)
-        if self.terminal:
-            # An open file of our own, so that O_NONBLOCK does not reach the user's shell.
-            flags = os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK
-            try:
-                self.descriptor = os.open(os.ttyname(descriptor), flags)
-            except OSError:
-                self.terminal = False
-
-    def add(self, data: bytes) -> None:
-        """Queue output."""
-        if self.descriptor is None:
-            return
-        if not self.terminal or len(self.pending) + len(data) <= TERMINAL_PENDING_BYTES:
-            self.pending += data
-
-    def flush(self) -> None:
-        """Called when the descriptor polls writable, or is broken."""
-        if self.descriptor is None:
-            return
-        try:
-            size = len(self.pending) if self.terminal else PIPE_CHUNK
-            del self.pending[: os.write(self.descriptor, self.pending[:size])]
-        except BlockingIOError:
-            pass
-        except OSError:  # the reader has gone: EPIPE, EIO, a full disk
-            self.descriptor = None
-            self.pending.clear()
-
-    @property
-    def full(self) -> bool:
-        """Whether the script has to wait, as it would for this pipe without fwtop."""
-        return not self.terminal and len(self.pending) > 0
 
 
 class Shim:
@@ -418,50 +327,6 @@ class Shim:
                 poll.register(copy.descriptor, select.POLLOUT)
                 if poll.poll(100):
                     copy.flush()
-
-
-def execute(
-    argv: list[str],
-    targets: list[int],
-    slave: int | None,
-    failure_write: int,
-    inherited: dict[signal.Signals, Any],
-) -> None:
-    """In the child: become the script. Exits 127 or 126 as a shell does if it cannot be."""
-    code = 127
-    try:
-        os.setpgid(0, 0)
-        if slave is not None:
-            os.tcsetpgrp(slave, os.getpid())
-        high = [os.dup(target) for target in targets]
-        for number in range(3):
-            os.dup2(high[number], number)
-        for number in (signal.SIGCHLD, signal.SIGTTOU, signal.SIGTTIN, signal.SIGPIPE):
-            signal.signal(number, signal.SIG_DFL)
-        signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
-        for number, handler in inherited.items():
-            ignored = handler == signal.SIG_IGN
-            signal.signal(number, signal.SIG_IGN if ignored else signal.SIG_DFL)
-        try:
-            os.execvp(argv[0], argv)
-        except OSError as error:
-            if error.errno != errno.ENOEXEC:
-                raise
-            os.execv("/bin/sh", ["sh", *argv])  # as execvp(3) does for a script without `#!`
-    except OSError as error:
-        code = 127 if error.errno == errno.ENOENT else 126
-        os.write(failure_write, f"{argv[0]}: {error.strerror}".encode("utf-8", "replace"))
-    finally:
-        os._exit(code)
-
-
-def copy_habits(terminal: int, to: int) -> None:
-    """The user's control characters and encoding; not the modes, for theirs is raw by now."""
-    theirs, ours = termios.tcgetattr(terminal), termios.tcgetattr(to)
-    ours[0] |= theirs[0] & IUTF8
-    ours[6] = theirs[6]
-    ours[6][termios.VMIN], ours[6][termios.VTIME] = 1, 0
-    termios.tcsetattr(to, termios.TCSANOW, ours)
 
 
 def let_go_of_stdin() -> None:

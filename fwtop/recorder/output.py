@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from fwtop.launch.shim import FRAME
+from fwtop.launch.shim_output import FRAME
 from fwtop.run_folder import RunFolder
 
 READ_BYTES = 8 << 20

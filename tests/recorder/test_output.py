@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from fwtop.launch import shim as shim_module
-from fwtop.launch.shim import Spool
+from fwtop.launch import shim_output as shim_module
+from fwtop.launch.shim_output import Spool
 from fwtop.recorder.output import OutputReader
 from fwtop.run_folder import RunFolder
 
