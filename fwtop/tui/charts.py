@@ -151,12 +151,18 @@ def _cell(edges: Sequence[tuple[str, int]], base: int) -> tuple[str, str]:
     return LEVELS[level], f"{lower[0]} over {upper[0]}"
 
 
-def usual_ceiling(values: Iterable[float]) -> float:
-    """A scale that shows the usual values well: what is far above nine in ten is cut at the top."""
-    known = sorted(values)
+def usual_ceiling(values: Iterable[float], longest: Iterable[float] = ()) -> float:
+    """A scale that shows the usual values well: what is far above nine in ten is cut at the top.
+
+    `longest` are the extremes of the same bins, of which three in four are to be seen.
+    """
+    known, extremes = sorted(values), sorted(longest)
     if not known:
         return 1.0
-    return nice_ceiling(min(known[-1], known[int((len(known) - 1) * 0.9)] * 1.25) * 1.1)
+    usual = min(known[-1], known[int((len(known) - 1) * 0.9)] * 1.25)
+    if extremes:
+        usual = max(usual, extremes[int((len(extremes) - 1) * 0.75)])
+    return nice_ceiling(usual * 1.1)
 
 
 def nice_ceiling(value: float) -> float:

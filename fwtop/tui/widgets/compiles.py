@@ -89,7 +89,8 @@ class Compiles(Panel):
         view = snapshot.compile
         assert view is not None
         rows = under_way(view, snapshot, width)[:height]
-        events = [event for event in view.events if event.kind not in QUIET]
+        shown = {event.id for event in view.under_way}
+        events = [e for e in view.events if e.kind not in QUIET and e.id not in shown]
         room = height - len(rows)
         picked: list[list[Row]] = []
         for event in reversed(events):
@@ -107,7 +108,7 @@ def under_way(view: CompileView, snapshot: Snapshot, width: int) -> list[Row]:
     rows: list[Row] = []
     for depth, event in enumerate(view.under_way[:6]):
         elapsed = format_duration(max(0, snapshot.moment.at_ns - event.start_ns))
-        name = event.name if depth else f"{event.name}  {place(event)}"
+        name = event.name if depth else place(event, width - 14)
         rows.append(
             [
                 ("  " * depth + ("⚙ " if not depth else "└ "), "strong warn"),
@@ -220,9 +221,7 @@ class CompileTree(Panel):
             rows += [[(line, "warn")] for line in wrap(item.reason, width)[:6]]
         rows.append([])
         whole = whole_of(view.events, item)
-        length = whole.duration_ns
-        if length is None:
-            length = max(0, snapshot.moment.at_ns - whole.start_ns)
+        length = lasted_ns(whole, snapshot)
         for depth, event in nested(view.events, whole):
             rows.append(_tree_row(depth, event, whole.start_ns, max(1, length), width, snapshot))
         return rows[:height]
@@ -260,20 +259,28 @@ def nested(events: Sequence[CompileEvent], root: CompileEvent) -> list[tuple[int
     return found
 
 
+def lasted_ns(event: CompileEvent, snapshot: Snapshot) -> int:
+    """How long it took, or has taken so far; 0 for what has no length."""
+    if event.duration_ns is not None:
+        return event.duration_ns
+    if event.kind == "phase" or event.kind in WHOLE:
+        return max(0, snapshot.moment.at_ns - event.start_ns)
+    return 0
+
+
 def _tree_row(
     depth: int, event: CompileEvent, start: int, span: int, width: int, snapshot: Snapshot
 ) -> Row:
     name_width = max(12, min(36, width // 2))
     columns = max(4, width - name_width - 11)
-    length = event.duration_ns
-    if length is None:
-        length = max(0, snapshot.moment.at_ns - event.start_ns) if event.kind == "phase" else 0
+    length = lasted_ns(event, snapshot)
     left = max(0, min(columns - 1, (event.start_ns - start) * columns // span))
     cells = max(1, min(columns - left, length * columns // span))
     role = "warn" if event.duration_ns is None else "bar"
+    took = format_duration(length) if length else format_duration(event.duration_ns)
     return [
         (fit("  " * min(depth, 8) + event.name, name_width), "text" if depth else "strong"),
-        (fit(format_duration(event.duration_ns), 10, "right") + " ", "strong"),
+        (fit(took, 10, "right") + " ", "strong" if event.duration_ns is not None else "warn"),
         (" " * left, "text"),
         ("█" * cells, role),
     ]

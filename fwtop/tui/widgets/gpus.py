@@ -34,7 +34,7 @@ class Gpus(Panel):
     ABOUT = (
         "● marks a device that this run uses. Utilisation is the share of time in which some "
         "kernel ran (not how much of the GPU it filled). Power stands against its limit. "
-        "Throttle names why the clocks were held down. tx is to the device, rx from it."
+        "▼ throttle: the clocks were held down, and why. tx is to the device, rx from it."
     )
 
     def awaited(self, snapshot: Snapshot) -> str | None:
@@ -89,7 +89,8 @@ def device_rows(device: Device, sample: DeviceSample | None, width: int) -> list
         (f" {device.index:<2}", "strong"),
         *charts.bar(sample.utilization_ratio, bar_width),
         (fit(format_ratio(sample.utilization_ratio), 7, "right"), "strong"),
-        ("  mem ", "dim"),
+        (" ▼" if sample.throttle_reasons else "  ", "strong warn"),
+        ("mem ", "dim"),
         *([] if narrow else charts.bar(memory, bar_width, "plot 2")),
         (fit(format_bytes(sample.memory_used_bytes), 9, "right"), "strong"),
     ]

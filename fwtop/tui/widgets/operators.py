@@ -189,7 +189,7 @@ class OperatorDetails(Panel):
         same = [row for row in view.rows if row.name == item.name]
         rows: list[Row] = [
             [(fit(item.name, width), "strong")],
-            [(item.family, "dim"), ("  on ", "dim"), (item.device, "text")],
+            [(item.family, "dim")],
             [],
         ]
         most = max((row.self_ns for row in same), default=1) or 1
@@ -199,9 +199,10 @@ class OperatorDetails(Panel):
             rows.append(
                 [
                     (f"{letter} {row.phase:<10}", role),
+                    (f"{row.device:<4}", "dim"),
                     (fit(format_duration(row.self_ns / steps), 10, "right") + " ", "strong"),
                     (fit(f"{format_short_count(row.calls / steps)}×", 8, "right") + " ", "text"),
-                    *charts.bar(row.self_ns / most, max(4, width - 32)),
+                    *charts.bar(row.self_ns / most, max(4, width - 36)),
                 ]
             )
         rows += _trend(view, item, width)

@@ -152,7 +152,10 @@ def plot(snapshot: Snapshot, view: StepsView, width: int, height: int) -> list[R
     bins = spread(view.axis, view.bins, columns)
     with_axis = height >= 4
     lines = height - 1 if with_axis else height
-    ceiling = charts.usual_ceiling(entry.mean_ns for entry in bins if entry is not None)
+    ceiling = charts.usual_ceiling(
+        (entry.mean_ns for entry in bins if entry is not None),
+        (float(entry.max_ns) for entry in bins if entry is not None),
+    )
     rows: list[Row] = []
     for number, row in enumerate(charts.stacked_area(list(map(_parts, bins)), lines, ceiling)):
         label = format_duration(ceiling) if number == 0 else "0" if number == lines - 1 else ""
