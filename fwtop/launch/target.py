@@ -11,11 +11,13 @@ import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 HEAD_BYTES = 4096
 ISOLATING = frozenset("IES")
 """Options of python's that keep PYTHONPATH or `site` out, and with them the probe."""
+FRAMEWORKS = ("torch", "tensorflow", "jax")
 _WITH_VALUE = frozenset("WX")
 
 
@@ -92,6 +94,9 @@ def choose_interpreter(python: str | None, environ: Mapping[str, str]) -> tuple[
             found = shutil.which("python", path=path) or (str(own) if own.exists() else None)
             if found is not None:
                 return found, f"python of the active {name}"
+    framework = next((name for name in FRAMEWORKS if find_spec(name) is not None), None)
+    if framework is not None:  # installed beside it: called by its path, as `.venv/bin/fwtop`
+        return sys.executable, f"fwtop's own, which has {framework}"
     found = shutil.which("python3", path=path)
     if found is not None:
         return found, "python3 on PATH"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from fwtop.launch import target
 from fwtop.launch.target import TargetError, resolve
 
 
@@ -19,6 +20,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         tool.write_text("#!/bin/sh\n")
         tool.chmod(0o755)
     (tmp_path / "train.py").write_text("")
+    monkeypatch.setattr(target, "FRAMEWORKS", ())  # the environment of the tests has them
     return tmp_path
 
 
@@ -39,6 +41,17 @@ def test_interpreter_in_order_of_nearness(folder: Path) -> None:
     bare = resolve(["train.py"], None, {"PATH": "/nowhere"})
     assert bare.interpreter == sys.executable
     assert "own" in bare.reason
+
+
+def test_own_interpreter_if_the_framework_is_there(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`.venv/bin/fwtop train.py` means that environment, active or not."""
+    monkeypatch.setattr(target, "FRAMEWORKS", ("no_such_framework", "json"))
+    chosen = resolve(["train.py"], None, environ(folder))
+    assert (chosen.interpreter, chosen.reason) == (sys.executable, "fwtop's own, which has json")
+    active = resolve(["train.py"], None, environ(folder, VIRTUAL_ENV="/somewhere"))
+    assert active.interpreter == str(folder / "bin" / "python")
 
 
 def test_environment_that_is_active_but_not_on_path(folder: Path) -> None:
