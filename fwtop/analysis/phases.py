@@ -8,6 +8,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from fwtop.analysis.results import PhaseSpan
 from fwtop.traces.model import TraceWindow
 
+LEAD_NS = 100_000
+"""A phase takes so much of the gap before it: a framework's own range around a phase (PyTorch's
+`Optimizer.step#…`) opens some microseconds before the hook in it that tells the phase."""
 _NEVER = 1 << 62
 _NAMED = (
     ("autograd::engine::evaluate_function", "backward"),
@@ -38,8 +41,8 @@ class Segments:
     @classmethod
     def of(cls, trace: TraceWindow, spans: Sequence[PhaseSpan]) -> Segments:
         """From the phases of the traced steps, in unix ns; `other` between them."""
-        base = trace.base_unix_ns
-        return cls(((s.start_ns - base, s.end_ns - base, s.phase) for s in spans), "other")
+        begin, end = trace.base_unix_ns + LEAD_NS, trace.base_unix_ns
+        return cls(((s.start_ns - begin, s.end_ns - end, s.phase) for s in spans), "other")
 
     def at(self, at_ns: int) -> str:
         """The phase of a moment."""
