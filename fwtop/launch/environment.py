@@ -29,15 +29,15 @@ RECORDED_NAMES = frozenset(
 )  # fmt: skip
 MAX_VALUE_CHARACTERS = 400
 
-_SECRET_NAME = re.compile(
+_SECRET_NAME = (
     r"(?<![A-Z])(?:API_?)?(?:KEY|TOKEN|PAT|AUTH)(?![A-Z])|SECRET|PASSW|CREDENTIAL|COOKIE|BEARER"
 )
-_SECRET_VALUE = re.compile(
+_SECRET_VALUE = (
     r"://[^/\s]*@"  # a user and a password in an address
     r"|\b(?:sk|pk|hf|ghp|gho|ghs|glpat|xox[abprs]|AKIA|ASIA|eyJ)[-_]?[A-Za-z0-9_\-.]{12,}"
     r"|(?<![A-Za-z0-9/+_.-])(?=[A-Za-z+_-]*[0-9])[A-Za-z0-9+_-]{32,}={0,2}(?![A-Za-z0-9/+_.-])"
 )
-_DEVICE = re.compile(r"(?:GPU-|MIG-)?[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
+_DEVICE = r"(?:GPU-|MIG-)?[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}"
 """Device UUIDs are as long as a secret, and none."""
 
 
@@ -47,8 +47,8 @@ def recorded(environ: Mapping[str, str]) -> dict[str, str]:
         name: value[:MAX_VALUE_CHARACTERS]
         for name, value in sorted(environ.items())
         if (name in RECORDED_NAMES or name.startswith(RECORDED_PREFIXES))
-        and not _SECRET_NAME.search(name.upper())
-        and not _SECRET_VALUE.search(_DEVICE.sub("", value))
+        and not re.search(_SECRET_NAME, name.upper())
+        and not re.search(_SECRET_VALUE, re.sub(_DEVICE, "", value))
     }
 
 

@@ -6,10 +6,9 @@ The shim reads the file with the standard library's json, so the fields are plai
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import json
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-
-import msgspec
 
 
 @dataclass(frozen=True)
@@ -44,10 +43,12 @@ class LaunchSpec:
 
 def write(spec: LaunchSpec, path: Path) -> None:
     """Write launch.json, readable by us alone."""
-    path.write_bytes(msgspec.json.encode(spec))
+    path.write_text(json.dumps(asdict(spec)), encoding="ascii")
     path.chmod(0o600)
 
 
 def read(path: Path) -> LaunchSpec:
     """Read launch.json; raises OSError or msgspec.MsgspecError."""
+    import msgspec  # not needed to start a run, which is waited for
+
     return msgspec.json.decode(path.read_bytes(), type=LaunchSpec)

@@ -115,7 +115,7 @@ def _end(run: Supervisor, outcome: Outcome, parent: Parent) -> None:
     if outcome.stored and launch.live_recording != launch.recording:
         from fwtop.recorder.delivery import deliver
 
-        path, problem = deliver(Path(launch.live_recording), Path(launch.recording))
+        path, problem = deliver(Path(launch.live_recording), Path(launch.recording), outcome.plain)
     run.server.close()
     if outcome.stored and not problem:
         folder.remove()

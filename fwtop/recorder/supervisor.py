@@ -56,6 +56,8 @@ class Outcome:
     error: str | None
     stored: bool
     """False: what pends could not be written, and the run folder has to stay."""
+    plain: bool
+    """False: a reader kept it in WAL mode, so it is more than one file."""
 
 
 class Supervisor:
@@ -282,10 +284,9 @@ class Supervisor:
         self._set_end("finishing")
         stored = self._flush_all()
         state = "finished" if end is not None else "lost"
-        if stored:
-            self.writer.finish(state)
+        plain = stored and self.writer.finish(state)
         status, signal = (None, None) if end is None else (end.exit_status, end.exit_signal)
-        return Outcome(state, status, signal, end.error if end else None, stored)
+        return Outcome(state, status, signal, end.error if end else None, stored, plain)
 
     def _drain_probes(self) -> None:
         deadline = time.monotonic() + PROBE_GRACE_S

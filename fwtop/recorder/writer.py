@@ -246,3 +246,20 @@ def reopen_unstarted(path: Path, trace_budget_bytes: int) -> Writer:
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     connection.execute("PRAGMA journal_mode=WAL")
     return Writer(connection, trace_budget_bytes)
+
+
+def copy_whole(source: Path, target: Path) -> None:
+    """Copy a recording that a reader keeps in WAL mode, with what is still in its WAL.
+
+    The copy is one plain file. Raises OSError.
+    """
+    target.unlink(missing_ok=True)
+    read, write = sqlite3.connect(source), sqlite3.connect(target)
+    try:
+        read.backup(write)
+        write.execute("PRAGMA journal_mode=DELETE")
+    except sqlite3.Error as error:
+        raise OSError(0, str(error)) from error
+    finally:
+        read.close()
+        write.close()
