@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from pathlib import Path
@@ -12,7 +13,8 @@ from fwtop.recorder.writer import copy_whole
 def deliver(source: Path, target: Path, plain: bool) -> tuple[str, str]:
     """Copy, make durable, rename, remove the source: (where it is now, what went wrong or '').
 
-    `plain`: it is one file already, with no WAL beside it. If the target cannot be written, the recording stays where it is.
+    `plain`: it is one file already, with no WAL beside it. If the target cannot be written, the
+    recording stays where it is.
     """
     part = target.with_name(target.name + ".part")
     try:
@@ -25,7 +27,8 @@ def deliver(source: Path, target: Path, plain: bool) -> tuple[str, str]:
             os.fsync(written.fileno())
         part.replace(target)
     except OSError as error:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
         return str(source), f"{target}: {error.strerror or error}"
     source.unlink(missing_ok=True)
     return str(target), ""
