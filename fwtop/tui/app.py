@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -167,7 +168,7 @@ class FwtopApp(App[None]):
             screen.show_keys(self._notice)
         _, words, _ = state_of(snapshot.run)
         self.say(f"{words}: q leaves, ←→ look back", False)
-        self.want(lambda wanted: timeline.zoomed(wanted, snapshot.moment, 0))
+        self.want(lambda wanted: replace(timeline.live(wanted), paused_ns=None, span_ns=0))
 
     def on_unreadable(self, message: Unreadable) -> None:
         """Say it; the watcher tries again."""

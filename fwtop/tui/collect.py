@@ -39,11 +39,12 @@ TRACED_OR_COMPILED = 3
 SETTLED_NS = 30_000_000_000
 """Steps come later than they began: by their own length and the recorder's batches."""
 S = 1_000_000_000
+YOUNG_NS = (15 * S, 30 * S, 60 * S)
 BIN_LENGTHS_NS = tuple(
     int(seconds * S)
     for seconds in (
-        0.1, 0.2, 0.5, 1, 2, 3, 5, 10, 20, 30, 60, 120, 200, 300, 600, 900, 1200, 1800, 3600, 7200,
-        14400, 28800, 86400,
+        0.1, 0.2, 0.3, 0.5, 1, 2, 3, 5, 10, 20, 30, 60, 120, 200, 300, 600, 900, 1200, 1800, 3600,
+        7200, 14400, 28800, 86400,
     )
 )  # fmt: skip
 
@@ -240,6 +241,9 @@ def axis_of(wanted: Wanted, moment: Moment, live: bool = True) -> TimeAxis:
     newest = moment.now_ns if moment.paused_ns is None else moment.paused_ns
     whole = not wanted.span_ns
     span = wanted.span_ns or max(S, newest)
+    if not whole and wanted.axis_end_ns is None:
+        # A run that is younger than the span would fill a corner of the plot.
+        span = min(span, next((young for young in YOUNG_NS if young >= newest), span))
     bin_ns = next((length for length in BIN_LENGTHS_NS if length * columns >= span),
                   BIN_LENGTHS_NS[-1])  # fmt: skip
     if whole and not live:

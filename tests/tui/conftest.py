@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -91,8 +90,3 @@ def screen_text(app: Any) -> str:
     """What is on the screen, as text."""
     strips = app.screen._compositor.render_strips()
     return "\n".join("".join(segment.text for segment in strip) for strip in strips)
-
-
-def settled_connection(path: Path) -> sqlite3.Connection:
-    """A connection of a test's own."""
-    return sqlite3.connect(path, isolation_level=None)

@@ -321,6 +321,7 @@ async def test_the_end_of_the_run_is_shown_and_told(live: recordings.Builder) ->
         live.commit()
         await until(pilot, lambda: "✖ ended by SIGKILL" in screen_text(app))
         assert "detach" not in screen_text(app).splitlines()[-1]
+        await until(pilot, lambda: app.snapshot.steps.axis.whole)  # type: ignore[union-attr]
         await pilot.press("q")
     assert app.script_status() == 137
 

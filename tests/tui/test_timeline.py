@@ -21,6 +21,11 @@ def test_bins_are_round_and_aligned_so_that_a_plot_moves_bin_by_bin() -> None:
     assert axis_of(WANTED, Moment(NOW.now_ns + 1)).start_ns - axis.start_ns in (0, axis.bin_ns)
 
 
+def test_a_young_run_fills_the_plot_too() -> None:
+    axis = axis_of(WANTED, Moment(12 * S))
+    assert axis.end_ns - axis.start_ns <= 20 * S
+
+
 def test_the_whole_of_a_finished_run_fills_the_plot() -> None:
     axis = axis_of(Wanted(span_ns=0, columns=50), Moment(137 * S), live=False)
     assert axis.start_ns == 0

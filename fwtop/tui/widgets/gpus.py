@@ -83,13 +83,13 @@ def device_rows(device: Device, sample: DeviceSample | None, width: int) -> list
     if sample.memory_used_bytes is not None and total:
         memory = sample.memory_used_bytes / total
     narrow = width < 56
-    bar_width = max(4, width - 30) if narrow else max(4, min(20, (width - 46) // 2))
+    bar_width = max(4, width - 31) if narrow else max(4, min(20, (width - 47) // 2))
     row: Row = [
         used,
         (f" {device.index:<2}", "strong"),
         *charts.bar(sample.utilization_ratio, bar_width),
         (fit(format_ratio(sample.utilization_ratio), 7, "right"), "strong"),
-        (" ▼" if sample.throttle_reasons else "  ", "strong warn"),
+        (" ▼ " if sample.throttle_reasons else "   ", "strong warn"),
         ("mem ", "dim"),
         *([] if narrow else charts.bar(memory, bar_width, "plot 2")),
         (fit(format_bytes(sample.memory_used_bytes), 9, "right"), "strong"),

@@ -184,6 +184,8 @@ def _with_longest(
         if entry is None:
             continue
         line = int(entry.max_ns / ceiling * lines)
+        if lines < 4 and line < lines:
+            continue
         if line <= min(lines - 1, int(entry.mean_ns / ceiling * lines)) and line < lines:
             continue
         off = line >= lines
@@ -200,7 +202,7 @@ class PhasesOverTime(Panel):
     SUBJECT = "steps"
     TITLE = "Phases"
     NEEDS = frozenset({"steps"})
-    ABOUT = "Mean time of each phase in each bin of time; each has a scale of its own."
+    ABOUT = "Each phase in each bin of time, on a scale of its own; the figure is the usual mean."
 
     def body(self, snapshot: Snapshot, width: int, height: int) -> list[Row]:
         """A band of the plot for each phase that was seen."""
@@ -214,6 +216,7 @@ class PhasesOverTime(Panel):
         ]
         if not seen:
             return [[("No phases known: only whole steps were seen.", "dim")]]
+        shown = view.recent if snapshot.live or view.whole is None else view.whole
         columns = width - 24
         band = max(1, min(4, height // len(seen)))
         rows: list[Row] = []
@@ -222,7 +225,7 @@ class PhasesOverTime(Panel):
             values = spread(view.axis, means, columns)
             known = [value for value in values if value is not None]
             lines = charts.area(values, columns, band, charts.usual_ceiling(known))
-            mean = sum(known) / len(known) if known else None
+            mean = shown.phases_ns.get(name) if shown is not None else None
             for number, line in enumerate(lines):
                 head = (
                     [

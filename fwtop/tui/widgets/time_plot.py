@@ -93,15 +93,21 @@ def with_cursor(
 def time_scale(axis: TimeAxis, snapshot: Snapshot, offset: int, columns: int) -> Row:
     """Where the plot begins and ends on the run's clock, and where the cursor stands."""
     begin = axis.start_ns if axis.whole else axis.end_ns - columns * axis.bin_ns
+    before = column_of(axis, 0, columns) or 0 if begin < 0 else 0
     left = format_time_of_run(max(0, begin))
     follows = snapshot.live and snapshot.moment.until_ns is None and not axis.whole
     right = "now" if follows else format_time_of_run(axis.end_ns)
-    inner = columns - len(left) - len(right)
+    inner = columns - before - len(left) - len(right)
     if inner < 1:
-        return []
+        return [(" " * (offset + columns - len(right)), "text"), (right, "dim")]
     cursor = snapshot.moment.cursor_ns
     column = None if cursor is None else column_of(axis, cursor, columns)
-    row: Row = [(" " * offset, "text"), (left, "dim"), (" " * inner, "text"), (right, "dim")]
+    row: Row = [
+        (" " * (offset + before), "text"),
+        (left, "dim"),
+        (" " * inner, "text"),
+        (right, "dim"),
+    ]
     if column is not None:
         text = format_time_of_run(cursor)
         at = max(0, min(columns - len(text), column - len(text) // 2))
