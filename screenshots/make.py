@@ -1,8 +1,8 @@
 """`python -m screenshots.make` (`make screenshots`): the pictures, from real runs.
 
 Records the demo twice, as it is and with a slow input, and drives the real viewer over both: live
-while the first one trains, and on the finished recordings. Nothing is drawn by hand. SVG comes from
-Textual; PNG from rsvg-convert, where it is installed.
+while the first one trains, and on the finished recordings. Nothing is drawn by hand. PNG comes from
+rsvg-convert, where it is installed.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from pathlib import Path
 from fwtop import run_folder
 from fwtop.run_folder import RunFolder
 from fwtop.tui.app import FwtopApp
+from screenshots.cells import svg_of
 
 HERE = Path(__file__).parent
 FWTOP = str(Path(sys.executable).with_name("fwtop"))
@@ -93,7 +94,7 @@ async def take(picture: Picture, recording: Path, folder: RunFolder | None) -> P
         await pilot.press(*picture.keys)
         await pilot.pause(1.5 if picture.keys or folder is not None else 0.5)
         path = HERE / f"{picture.file}.svg"
-        path.write_text(app.export_screenshot(title="fwtop"))
+        path.write_text(svg_of(app))
     return path
 
 
@@ -103,7 +104,6 @@ def to_png(svg: Path) -> Path:
         print("rsvg-convert is not installed (librsvg2-bin): the SVG is kept", file=sys.stderr)
         return svg
     png = svg.with_suffix(".png")
-    # Textual names a web font; without a network the converter takes the local monospaced one.
     subprocess.run(["rsvg-convert", "--output", png, svg], check=True)
     svg.unlink()
     return png
