@@ -15,6 +15,7 @@ RESNET50 = "kineto-resnet50-v100-workers0.json.gz"
 DIFF_CONTROL = "kineto-diff-control.json.gz"
 DIFF_TEST = "kineto-diff-test.json.gz"
 NCCL = "kineto-nccl.json.gz"
+BERT_XPLANE = "xplane-bert-gpu4.xplane.pb"
 
 
 def shared_trace(name: str) -> Path:

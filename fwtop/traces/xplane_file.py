@@ -8,7 +8,7 @@ which it breaks off the whole lines and events.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -56,21 +56,30 @@ class PlaneIndex:
     stat_ids: dict[str, int] = field(default_factory=dict)
     """The same by name."""
 
-    def integer(self, stats: Iterable[Stat], name: str) -> int:
-        """One stat that is a whole number; 0 where there is none."""
-        wanted = self.stat_ids.get(name)
-        for stat in stats:
-            if stat.metadata_id == wanted:
-                return stat.int64_value or stat.uint64_value
-        return 0
+    _positions: dict[str, int] = field(default_factory=dict)
+    """Where a stat was among an event's, last time: the same events have the same order."""
 
-    def text(self, stats: Iterable[Stat], name: str) -> str:
+    def integer(self, stats: Sequence[Stat], name: str) -> int:
+        """One stat that is a whole number; 0 where there is none."""
+        stat = self._find(stats, name)
+        return 0 if stat is None else stat.int64_value or stat.uint64_value
+
+    def text(self, stats: Sequence[Stat], name: str) -> str:
         """One stat that is a text; "" where there is none."""
-        wanted = self.stat_ids.get(name)
-        for stat in stats:
+        stat = self._find(stats, name)
+        if stat is None:
+            return ""
+        return self.stat_names.get(stat.ref_value, "") or text(stat.str_value)
+
+    def _find(self, stats: Sequence[Stat], name: str) -> Stat | None:
+        wanted, at = self.stat_ids.get(name), self._positions.get(name, 0)
+        if at < len(stats) and stats[at].metadata_id == wanted:
+            return stats[at]
+        for at, stat in enumerate(stats):
             if stat.metadata_id == wanted:
-                return self.stat_names.get(stat.ref_value, "") or text(stat.str_value)
-        return ""
+                self._positions[name] = at
+                return stat
+        return None
 
     def values(self, stats: Iterable[Stat]) -> dict[str, Value]:
         """The values of a message's stats, by name; a reference is followed to its text."""

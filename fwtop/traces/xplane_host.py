@@ -21,9 +21,10 @@ from fwtop.traces.xplane_names import (
     NOTHING,
     STEP,
     Meaning,
-    of_host_event,
+    of_name,
+    of_stats,
 )
-from fwtop.traces.xplane_pb2 import Event
+from fwtop.traces.xplane_pb2 import Event, EventMetadata
 
 STEP_MARK = "ProfilerStep#"
 """What the model calls the mark of a step, followed by its number."""
@@ -44,7 +45,10 @@ class HostThreads:
 
     def take(self, plane: PlaneIndex) -> None:
         """Take a plane's lines."""
-        dictionaries = _Dictionary(plane, False), _Dictionary(plane, True)
+        dictionaries = (
+            _Dictionary(plane, False, self._details),
+            _Dictionary(plane, True, self._details),
+        )
         for place in plane.lines:
             line: _Line | None = None
             for part in self._intake.parts(place):
@@ -171,12 +175,13 @@ class HostThreads:
 class _Dictionary:
     """What a plane's metadata ids mean on threads of one sort, as far as it was asked."""
 
-    def __init__(self, plane: PlaneIndex, on_input: bool):
+    def __init__(self, plane: PlaneIndex, on_input: bool, details: bool):
         self.plane = plane
         self.meanings: dict[int, Meaning] = {}
         self._kinds: dict[int, int] = {}
         self._with_shapes: set[int] = set()
         self._on_input = on_input
+        self._details = details
 
     def kinds(self, ids: Sequence[int], events: Sequence[Event]) -> bytearray:
         """The kind of each event; that of a new id from its first event."""
@@ -201,14 +206,15 @@ class _Dictionary:
         known = self.plane.event_names.get(key)
         meaning = NOTHING
         if known is not None:
-            marks = self.plane.marks(event.stats)
-            if known.stats:
-                marks |= self.plane.marks(known.stats)
-            meaning = of_host_event(text(known.name), marks, self._on_input)
-            if "shape" in marks:
+            name = text(known.name)
+            meaning = of_name(name, self._on_input) or of_stats(name, self._marks(known, event))
+            if self._details and "shape" in self._marks(known, event):
                 self._with_shapes.add(key)
         self.meanings[key] = meaning
         self._kinds[key] = meaning.kind
+
+    def _marks(self, known: EventMetadata, event: Event) -> frozenset[str]:
+        return self.plane.marks(event.stats) | self.plane.marks(known.stats)
 
 
 class _Line:

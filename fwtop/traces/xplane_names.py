@@ -60,12 +60,8 @@ NOTHING = Meaning(SKIPPED)
 
 
 @lru_cache(maxsize=65_536)
-def of_host_event(name: str, stats: frozenset[str], on_input_line: bool) -> Meaning:
-    """An event on a thread of the host, from its name and the names of its stats."""
-    if "hlo_op" in stats:
-        return Meaning(HLO, name)
-    if "correlation_id" in stats:
-        return Meaning(LAUNCH, _launch(name))
+def of_name(name: str, on_input_line: bool) -> Meaning | None:
+    """An event on a thread of the host by its name; None where its stats must tell."""
     if found := _OPERATOR.match(name):
         return of_operator(found["path"], found["type"], on_input_line)
     if name.startswith(_EAGER):
@@ -76,13 +72,20 @@ def of_host_event(name: str, stats: frozenset[str], on_input_line: bool) -> Mean
         return Meaning(OPERATOR, name, "input")
     if found := _FETCH.match(name):
         return Meaning(FETCH, found[1], "input")
-    if name == STEP_NAME or "step_num" in stats:
-        return Meaning(STEP)
     if name in ("MemoryAllocation", "MemoryDeallocation"):
         return Meaning(MEMORY, name)
     if found := _FRAME.match(name):
         return Meaning(FRAME, f"{found['file']}({found['line']}): {found['function']}")
-    return NOTHING
+    return Meaning(STEP) if name == STEP_NAME else None
+
+
+def of_stats(name: str, stats: frozenset[str]) -> Meaning:
+    """An event whose name tells nothing, from the names of its stats."""
+    if "hlo_op" in stats:
+        return Meaning(HLO, name)
+    if "correlation_id" in stats:
+        return Meaning(LAUNCH, _launch(name))
+    return Meaning(STEP) if "step_num" in stats else NOTHING
 
 
 def of_operator(path: str, kind: str, on_input_line: bool = False) -> Meaning:

@@ -1,0 +1,345 @@
+"""What each sort of event becomes, on files written for it."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from fwtop.analysis.results import PhaseSpan
+from fwtop.analysis.window import figures
+from fwtop.traces import reader
+from fwtop.traces.model import ANNOTATION, KERNEL, LAUNCH, MEMCPY, OPERATOR, TraceError, TraceWindow
+from fwtop.traces.xplane import Limits, read
+from tests.traces.xplane_files import (
+    START_UNIX_NS,
+    Event,
+    PlaneWriter,
+    environment,
+    hlo_proto,
+    space,
+    write,
+)
+
+
+def host(*events: Event, line: str = "python", at_ns: int = 0) -> PlaneWriter:
+    return PlaneWriter("/host:CPU").line(line, events, at_ns)
+
+
+def operators(trace: TraceWindow) -> list[tuple[str, str]]:
+    return [
+        (name, phase)
+        for track in trace.tracks
+        for name, phase in zip(track.names, track.phases or (), strict=True)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("dense/MatMul:MatMul", ("MatMul", "forward")),
+        ("StatefulPartitionedCall/dense/MatMul:_FusedMatMul", ("_FusedMatMul", "forward")),
+        ("gradient_tape/dense/MatMul/MatMul_1:MatMul", ("MatMul", "backward")),
+        ("StatefulPartitionedCall/gradient_tape/dense/Mul:Mul", ("Mul", "backward")),
+        ("gradients/dense/MatMul_grad/MatMul:MatMul", ("MatMul", "backward")),
+        ("training/Adam/gradients/mul_grad/Mul:Mul", ("Mul", "backward")),
+        ("adam/AssignSubVariableOp:AssignSubVariableOp", ("AssignSubVariableOp", "optimizer")),
+        ("StatefulPartitionedCall/adam_1/Sqrt_2:Sqrt", ("Sqrt", "optimizer")),
+        ("SGD/update/Sub:Sub", ("Sub", "optimizer")),
+        ("loss_scale_optimizer/Mul:Mul", ("Mul", "optimizer")),
+        ("AdamWeightDecay/Mul:Mul", ("Mul", "optimizer")),
+        ("mine/ResourceApplyAdam:ResourceApplyAdam", ("ResourceApplyAdam", "optimizer")),
+        ("adamant/Mul:Mul", ("Mul", "forward")),
+        ("IteratorGetNext:IteratorGetNext", ("IteratorGetNext", "input")),
+        ("EagerLocalExecute: MatMul", ("MatMul", "")),
+        ("EagerLocalExecute: IteratorGetNext", ("IteratorGetNext", "input")),
+        ("Iterator::Root::Prefetch", ("Iterator::Root::Prefetch", "input")),
+        ("IteratorGetNextOp::DoCompute", ("IteratorGetNext", "input")),
+    ],
+)
+def test_operators_and_their_phases_by_name(
+    tmp_path: Path, name: str, expected: tuple[str, str]
+) -> None:
+    trace = read(write(tmp_path / "t.pb", host(Event(name, 0, 10))))
+    assert operators(trace) == [expected]
+    assert trace.tracks[0].kinds == bytes([OPERATOR])
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "ThreadpoolListener::Record",
+        "ExecutorState::Process",
+        "end: copy.2",
+        "KernelAndDeviceFunc::Run",
+        "EagerLocalExecute: __inference_step_695",
+        "__inference_step_695:__inference_step_695",
+        "TFE_Py_FastPathExecute_C",
+        "",
+    ],
+)
+def test_the_runtime_s_insides_are_no_operators(tmp_path: Path, name: str) -> None:
+    trace = read(write(tmp_path / "t.pb", host(Event(name, 0, 10))))
+    assert trace.tracks == []
+    assert trace.event_count == 1
+
+
+def test_operators_on_the_input_pipeline_s_threads_are_input(tmp_path: Path) -> None:
+    plane = host(Event("mul:Mul", 0, 1), line="tf_data_private_threadpool/12")
+    plane.line("tf_Compute/3", [Event("mul:Mul", 0, 1)], number=8)
+    found = operators(read(write(tmp_path / "t.pb", plane)))
+    assert sorted(found) == [("Mul", "forward"), ("Mul", "input")]
+
+
+def test_a_fetch_within_a_traced_operator_counts_once(tmp_path: Path) -> None:
+    inner = Event("IteratorGetNextOp::DoCompute", 2, 6)
+    both = host(Event("EagerLocalExecute: IteratorGetNext", 0, 10), inner)
+    assert operators(read(write(tmp_path / "t.pb", both))) == [("IteratorGetNext", "input")]
+
+
+def test_times_are_the_session_s_start_plus_the_line_s_plus_the_event_s(tmp_path: Path) -> None:
+    plane = host(Event("a:Mul", 1_000, 250.5), at_ns=40_000)
+    trace = read(write(tmp_path / "t.pb", plane, environment()))
+    assert trace.base_unix_ns == START_UNIX_NS
+    assert trace.tracks[0].start_ns == [41_000]
+    assert trace.tracks[0].duration_ns == [251]
+
+
+def test_absolute_times_are_taken_as_they_are(tmp_path: Path) -> None:
+    plane = host(Event("a:Mul", 1_000, 250), at_ns=START_UNIX_NS + 40_000)
+    trace = read(write(tmp_path / "t.pb", plane, environment()))
+    assert trace.tracks[0].start_ns == [41_000]
+
+
+def test_self_time_by_nesting_on_each_thread(tmp_path: Path) -> None:
+    plane = host(Event("b:Mul", 30, 40), Event("a:While", 0, 100))  # as it ends, so it is written
+    plane.line("tf_Compute/1", [Event("c:Mul", 35, 20)], number=8)
+    rows = figures(read(write(tmp_path / "t.pb", plane)), []).operators
+    assert {(row.name, row.calls, row.self_ns, row.total_ns) for row in rows} == {
+        ("While", 1, 60, 100),
+        ("Mul", 2, 60, 60),
+    }
+
+
+def test_eager_operators_take_their_phase_from_the_spans_and_graph_operators_do_not(
+    tmp_path: Path,
+) -> None:
+    plane = host(
+        Event("EagerLocalExecute: MatMul", 10, 5), Event("gradient_tape/a/MatMul:MatMul", 20, 5)
+    )
+    trace = read(write(tmp_path / "t.pb", plane, environment()))
+    spans = [PhaseSpan("optimizer", START_UNIX_NS, START_UNIX_NS + 100)]
+    rows = figures(trace, spans).operators
+    assert sorted((row.phase, row.calls) for row in rows) == [("backward", 1), ("optimizer", 1)]
+
+
+@pytest.mark.parametrize("stats", [{"step": 20}, {"step_num": 20, "_r": 1}])
+def test_steps_are_marked_as_everywhere(tmp_path: Path, stats: dict[str, int | str]) -> None:
+    name = "fwtop_step" if "step" in stats else "train"
+    trace = read(write(tmp_path / "t.pb", host(Event(name, 0, 100, dict(stats)))))
+    assert trace.tracks[0].names == ["ProfilerStep#20"]
+    assert trace.tracks[0].kinds == bytes([ANNOTATION])
+    assert figures(trace, []).operators == ()
+
+
+def test_launches_and_kernels_are_joined_and_copies_have_their_size(tmp_path: Path) -> None:
+    calls = host(Event("a/MatMul:MatMul", 0, 50))
+    cupti = PlaneWriter("/host:CUPTI").line(
+        "", [Event("cuLaunchKernel", 10, 5, {"correlation_id": 3})]
+    )
+    gpu = PlaneWriter("/device:GPU:2").line(
+        "Stream #14(Compute)", [Event("gemm", 60, 30, {"correlation_id": 3})]
+    )
+    copy = Event("MemcpyH2D", 5, 9, {"memcpy_details": "size:112 dest:2 async:0"})
+    gpu.line("Stream #15(MemcpyH2D)", [copy])
+    trace = read(write(tmp_path / "t.pb", calls, cupti, gpu))
+    kernel, copied = trace.device_events
+    assert (kernel.kind, kernel.device, kernel.stream, kernel.bytes) == (KERNEL, 2, 14, None)
+    assert (copied.kind, copied.stream, copied.bytes) == (MEMCPY, 15, 112)
+    (track,) = trace.tracks  # one thread, though two planes tell of it
+    assert track.kinds == bytes([OPERATOR, LAUNCH])
+    rows = {(row.name, row.device): row for row in figures(trace, []).operators}
+    assert rows["MatMul", "gpu"].total_ns == 30
+    assert rows["MatMul", "cpu"].self_ns == 45
+
+
+def test_a_kernel_that_names_its_operator_needs_no_launch(tmp_path: Path) -> None:
+    annotation = "gradient_tape/a/MatMul/MatMul:MatMul#shape=(half[4])#"
+    gpu = PlaneWriter("/device:GPU:0").line(
+        "Stream #1(Compute)", [Event("gemm", 0, 30, {"annotation": annotation})] * 2
+    )
+    (row,) = figures(read(write(tmp_path / "t.pb", gpu)), []).operators
+    assert (row.name, row.phase, row.device) == ("MatMul", "backward", "gpu")
+    assert (row.calls, row.self_ns) == (2, 60)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Steps", "XLA Modules", "XLA Ops", "TensorFlow Ops", "TensorFlow Name Scope",
+     "Framework Ops", "Framework Name Scope", "Source code"],
+)  # fmt: skip
+def test_derived_lines_are_counted_but_not_summed(tmp_path: Path, name: str) -> None:
+    gpu = PlaneWriter("/device:GPU:0").line("Stream #1(Compute)", [Event("gemm", 0, 30)])
+    gpu.line(name, [Event("7", 0, 300)])
+    trace = read(write(tmp_path / "t.pb", gpu))
+    assert [event.name for event in trace.device_events] == ["gemm"]
+    assert trace.event_count == 2
+    steps = [(step.number, step.duration_ns) for step in trace.device_steps]
+    assert steps == ([(7, 300)] if name == "Steps" else [])
+
+
+def test_a_tpu_s_operators_are_its_work(tmp_path: Path) -> None:
+    tpu = PlaneWriter("/device:TPU:0").line("XLA Ops", [Event("fusion", 0, 30)])
+    tpu.line("XLA Modules", [Event("jit_f", 0, 30)])
+    trace = read(write(tmp_path / "t.pb", tpu))
+    assert [event.name for event in trace.device_events] == ["fusion"]
+
+
+def test_hlo_operators_go_by_their_tensorflow_names(tmp_path: Path) -> None:
+    metadata = PlaneWriter("/host:metadata").module(
+        "jit_step(12)",
+        hlo_proto([("fusion.3", "MatMul", "gradient_tape/dense/MatMul"), ("copy.2", "", "")]),
+    )
+    module = {"hlo_module": "jit_step"}
+    calls = host(
+        Event("fusion.3", 0, 5, {"hlo_op": "fusion.3", **module}),
+        Event("copy.2", 6, 5, {"hlo_op": "copy.2", **module}),
+        Event("dot.1", 12, 5, {"hlo_op": "dot.1", "hlo_module": "another"}),
+    )
+    trace = read(write(tmp_path / "t.pb", calls, metadata))
+    assert operators(trace) == [("MatMul", "backward"), ("copy", ""), ("dot", "")]
+    assert trace.tracks[0].modules == ["dense", "", ""]
+
+
+def test_layers_and_shapes_are_kept_when_asked_for(tmp_path: Path) -> None:
+    path = write(
+        tmp_path / "t.pb",
+        host(
+            Event("net/dense_1/MatMul:MatMul", 0, 5, {"shape": "(float[4,8];float[8,2])"}),
+            Event("gradient_tape/net/dense_1/MatMul/MatMul_1:MatMul", 6, 5),
+        ),
+    )
+    track = read(path).tracks[0]
+    assert track.modules == ["net/dense_1", "net/dense_1"]
+    assert track.shapes == ["(float[4,8];float[8,2])", ""]
+    assert {detail.kind for detail in figures(read(path), []).details} == {"module", "shape"}
+    assert figures(read(path, details=False), []).details == ()
+
+
+def test_memory_is_of_the_operator_that_was_open(tmp_path: Path) -> None:
+    def memory(name: str, at: int, size: int, allocator: str) -> Event:
+        return Event(name, at, 0, {"allocator_name": allocator, "allocation_bytes": size})
+
+    calls = host(
+        Event("gradient_tape/a/MatMul:MatMul", 0, 50),
+        memory("MemoryAllocation", 10, 256, "GPU_0_bfc"),
+        memory("MemoryDeallocation", 20, 64, "GPU_0_bfc"),
+        memory("MemoryAllocation", 30, 512, "gpu_host_bfc"),
+    )
+    rows = figures(read(write(tmp_path / "t.pb", calls)), []).operators
+    assert {(row.device, row.phase, row.self_allocated_bytes) for row in rows} == {
+        ("gpu", "backward", 192),
+        ("cpu", "backward", 512),
+    }
+
+
+def test_python_frames_are_frames(tmp_path: Path) -> None:
+    trace = read(write(tmp_path / "t.pb", host(Event("$train.py:12 step", 0, 50))))
+    assert trace.frames[0].names == ["train.py(12): step"]
+    assert trace.tracks == []
+
+
+def test_gzip_is_inflated(tmp_path: Path) -> None:
+    path = tmp_path / "t.pb.gz"
+    path.write_bytes(gzip.compress(space(host(Event("a:Mul", 0, 1)))))
+    assert operators(read(path)) == [("Mul", "forward")]
+
+
+# --- what is damaged ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{}", b'{"traceEvents": []}', b"\x00" * 64, b"no trace at all", b"\xff" * 4_096],
+)
+def test_what_is_no_trace_is_refused_with_a_remedy(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "t.pb"
+    path.write_bytes(content)
+    with pytest.raises(TraceError, match=r"xplane\.pb") as caught:
+        read(path)
+    assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize("make", [lambda path: None, Path.mkdir])
+def test_no_file_is_an_error_in_words(tmp_path: Path, make: object) -> None:
+    path = tmp_path / "t.pb"
+    make(path)  # type: ignore[operator]
+    with pytest.raises(TraceError, match="Check the path"):
+        read(path)
+
+
+@pytest.mark.parametrize("compress", [bytes, gzip.compress])
+def test_a_file_beyond_the_limit_is_refused(tmp_path: Path, compress: object) -> None:
+    path = tmp_path / "t.pb"
+    path.write_bytes(compress(bytes(1 << 20)))  # type: ignore[operator]
+    with pytest.raises(TraceError, match="more than 65,536 bytes"):
+        read(path, Limits(file_bytes=1 << 16))
+
+
+def test_of_a_truncated_file_everything_whole_is_kept(tmp_path: Path) -> None:
+    gpu = PlaneWriter("/device:GPU:0").line("Stream #1(Compute)", [Event("gemm", 0, 30)])
+    calls = [Event(f"a_{number}:Mul", number, 1) for number in range(50)]
+    last = PlaneWriter("/host:CPU").line("python", calls, number=1)
+    last.line("tf_Compute/1", calls, number=2)
+    data = space(gpu, last)
+    path = tmp_path / "t.pb"
+    path.write_bytes(data[:-200])
+    trace = read(path)
+    assert [event.name for event in trace.device_events] == ["gemm"]
+    lengths = [len(track) for track in trace.tracks]
+    assert lengths[0] == 50
+    assert 30 < lengths[1] < 50
+    (note,) = trace.notes
+    assert "truncated or damaged at byte" in note
+
+
+def test_insane_times_are_left_out_and_counted(tmp_path: Path) -> None:
+    insane: Sequence[Event] = [
+        Event("a:Mul", 0, -5),
+        Event("b:Mul", 0, 1 << 45),
+        Event("fwtop_step", 0, -5, {"step": 1}),
+    ]
+    trace = read(write(tmp_path / "t.pb", host(*insane, Event("c:Mul", 0, 5))))
+    assert operators(trace) == [("Mul", "forward")]
+    assert trace.dropped_count == 3
+    assert trace.notes == ["3 damaged events were left out"]
+
+
+def test_more_events_than_wanted_are_left_out_with_a_note(tmp_path: Path) -> None:
+    many = host(*(Event("a:Mul", number, 1) for number in range(100)))
+    trace = read(write(tmp_path / "t.pb", many), Limits(events=60))
+    assert len(trace.tracks[0]) == trace.event_count == 60
+    assert trace.notes == ["only the first 60 events were read"]
+
+
+def test_a_long_line_is_read_in_parts(tmp_path: Path) -> None:
+    names = [f"{'scope/' * 60}a_{number}:Mul" for number in range(100)]
+    count = 60_000  # at 24 bytes each beyond a mebibyte
+    events = (
+        Event(names[at % 100], at, 0.5, {"shape": "(float[16,16])"}) for at in range(count)
+    )  # fmt: skip
+    trace = read(write(tmp_path / "t.pb", host(*events)))
+    assert len(trace.tracks[0]) == trace.event_count == count
+    assert trace.tracks[0].start_ns == list(range(count))
+    assert trace.notes == []
+
+
+def test_dispatch_by_format(tmp_path: Path) -> None:
+    path = write(tmp_path / "t.pb", host(Event("a:Mul", 0, 1)))
+    assert reader.read(path, "xplane").event_count == 1
+    with pytest.raises(TraceError, match="Kineto or Chrome"):
+        reader.read(path, "kineto")
+    with pytest.raises(TraceError, match="fwtop reads kineto and xplane"):
+        reader.read(path, "pickle")
