@@ -17,6 +17,7 @@ NAMES = (
     "overhead",
     "recorder_memory",
     "decode",
+    "decode_xplane",
     "window_cost",
     "viewer",
     "open_large",
