@@ -22,6 +22,7 @@ class Part:
         "flags",
         "forward",
         "input",
+        "opaque",
         "optimizer",
         "samples",
         "start",
@@ -36,6 +37,8 @@ class Part:
         self.flags = 0
         self.backwards = 0
         self.samples: Optional[int] = None
+        self.opaque = False
+        """Compiled code ran whose phases cannot be told apart: they are unknown, not 0."""
 
     def absorb(self, later: Part) -> None:
         """Take over what was gathered after a boundary that was none."""
@@ -46,6 +49,7 @@ class Part:
         self.optimizer += later.optimizer
         self.flags |= later.flags
         self.backwards += later.backwards
+        self.opaque = self.opaque or later.opaque
         if later.samples is not None:
             self.samples = (self.samples or 0) + later.samples
 
@@ -166,8 +170,10 @@ class OpenStep:
             end,
             part.input if self._any_input else None,
             part.forward,
-            part.backward if self._any_backward else None,
-            part.optimizer if self._any_optimizer else None,
+            part.backward if self._any_backward and not part.opaque else None,
+            (part.optimizer or None if part.opaque else part.optimizer)
+            if self._any_optimizer
+            else None,
             part.flags,
             part.samples,
         )

@@ -16,7 +16,7 @@ from fwtop_profilers.config import ProbeConfig
 
 if TYPE_CHECKING:
     from fwtop_profilers.sender import Sender
-    from fwtop_profilers.steps import StepTracker
+    from fwtop_profilers.whole_steps import WholeSteps
 
 
 class Probe(Protocol):
@@ -35,7 +35,7 @@ class Context:
 
     config: ProbeConfig
     sender: Sender
-    steps: StepTracker
+    steps: WholeSteps
     failed_hooks: Dict[str, int] = field(default_factory=dict)
     on_capture: List[Callable[[wire.Capture], None]] = field(default_factory=list)
     """Called, on the sender's thread, when the user asks for a window."""

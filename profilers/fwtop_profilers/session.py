@@ -20,7 +20,10 @@ from fwtop_profilers.clock import anchor, now_ns
 from fwtop_profilers.config import ProbeConfig
 from fwtop_profilers.probe import Context, Probe
 from fwtop_profilers.sender import Sender
-from fwtop_profilers.steps import StepTracker
+from fwtop_profilers.whole_steps import WholeSteps
+
+FOLDERS = {"tf_keras": "keras"}
+"""The folder of a framework's probe, where it is not the framework's name."""
 
 
 def open_session(is_forked: bool) -> Optional[Session]:
@@ -38,7 +41,7 @@ class Session:
         self._began_ns = now_ns()
         self._probes: Dict[str, Probe] = {}
         self.sender = Sender(settings.socket_path, self._hello, self._received)
-        self.steps = StepTracker(settings.step_on)
+        self.steps = WholeSteps(settings.step_on)
         self.context = Context(settings, self.sender, self.steps)
         self._follow_steps()
         marks.receiver = self._mark
@@ -51,7 +54,7 @@ class Session:
         if name in self._probes:
             return
         try:
-            folder = importlib.import_module("fwtop_profilers." + name)
+            folder = importlib.import_module("fwtop_profilers." + FOLDERS.get(name, name))
             probe: Probe = folder.make_probe(self.context, framework)
             self._probes[name] = probe
             probe.install()
@@ -90,7 +93,7 @@ class Session:
             self._source_known(self.steps.source)
 
     def _source_known(self, source: str) -> None:
-        self.context.send(wire.StepSource(source))
+        self.context.send(wire.StepSource(source, self.steps.source_detail))
 
     def _step_ended(self, index: int, start_ns: int, end_ns: int, flags: int) -> None:
         if not self.sender.started:

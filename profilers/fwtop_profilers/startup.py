@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from fwtop_profilers.session import Session
 
-FRAMEWORKS = ("torch",)
-"""Modules that are waited for; the folder of the same name here holds the probe."""
+FRAMEWORKS = ("torch", "tensorflow", "keras", "tf_keras")
+"""Modules that are waited for; `session` knows the folder that holds the probe."""
 
 session: Optional[Session] = None
 """This process's own, once it has imported a framework."""

@@ -108,7 +108,8 @@ class StepSource:
     """What bounds a step here, said once it is known and again when it changes."""
 
     source: str
-    """`optimizer`, `backward`, `forward`, `input`, `call:…`."""
+    """`optimizer`, `backward`, `forward`, `input`, `batch` (the framework's own loop, such as
+    Keras' fit, says what a step is), `call:…`."""
     detail: str = ""
 
 

@@ -13,15 +13,15 @@ from types import ModuleType
 from typing import Any, Callable, Dict, List, Tuple
 
 from fwtop_profilers import cycles, fetches, hook_cost, import_hook, open_step, step_log, wire
+from fwtop_profilers import guard as guard_module
 from fwtop_profilers import steps as steps_module
+from fwtop_profilers.guard import Guard
+from fwtop_profilers.patches import Patches
 from fwtop_profilers.probe import Context
 from fwtop_profilers.step_calls import StepCalls
 from fwtop_profilers.steps import StepTracker
 from fwtop_profilers.torch import distributed, memory, step_hooks, updates
-from fwtop_profilers.torch import guard as guard_module
 from fwtop_profilers.torch.cuda_events import CudaEvents
-from fwtop_profilers.torch.guard import Guard
-from fwtop_profilers.torch.patches import Patches
 from fwtop_profilers.torch.untraced import (
     compiling_test,
     eval_frame_callback,

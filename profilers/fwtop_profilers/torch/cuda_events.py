@@ -15,8 +15,8 @@ from typing import Any, Deque, Dict, List, Optional, Tuple
 
 from fwtop_profilers import wire
 from fwtop_profilers.clock import now_ns
+from fwtop_profilers.guard import Guard
 from fwtop_profilers.steps import StepTracker
-from fwtop_profilers.torch.guard import Guard
 from fwtop_profilers.torch.memory import cuda_in_use
 
 MAX_BEHIND = 64

@@ -17,8 +17,8 @@ import functools
 from types import ModuleType
 from typing import Any, Callable, List
 
+from fwtop_profilers.guard import Guard
 from fwtop_profilers.steps import StepTracker
-from fwtop_profilers.torch.guard import Guard
 from fwtop_profilers.torch.untraced import leave_alone
 
 Hook = Callable[..., Any]

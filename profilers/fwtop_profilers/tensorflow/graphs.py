@@ -1,0 +1,75 @@
+"""Which traced functions hold an optimizer's update or gradients, and whose thread a replica is.
+
+Owns the marks on TensorFlow's function graphs. An update that is made under tracing marks the graph
+under construction and all that enclose it; once traced, the mark goes over to the function's cache
+of concrete functions, which all traces of one tf.function share. So a call of that function is
+known as a step. A thread-local would fail: MirroredStrategy traces replicas on other threads.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from typing import Any
+
+from fwtop_profilers.whole_steps import WholeSteps
+
+MARK = "_fwtop_holds"
+"""Attribute of a FuncGraph, and of the mapping in a function's cache, which itself has slots."""
+GRADIENTS = 1
+UPDATE = 2
+_MAX_DEPTH = 64
+
+
+def is_eager() -> bool:
+    """Whether TensorFlow runs what it is told at once on this thread, rather than tracing it."""
+    context: Any = sys.modules.get("tensorflow.python.eager.context")
+    return context is None or bool(context.executing_eagerly())
+
+
+def mark_open_graphs(holds: int) -> None:
+    """The graph under construction on this thread, and those around it, hold so much."""
+    ops: Any = sys.modules["tensorflow.python.framework.ops"]
+    graph = ops.get_default_graph()
+    for _ in range(_MAX_DEPTH):
+        if graph is None:
+            return
+        setattr(graph, MARK, getattr(graph, MARK, 0) | holds)
+        graph = getattr(graph, "outer_graph", None)
+
+
+def holds(cache: Any) -> int:
+    """What the functions in this cache hold. Raises AttributeError for an unknown kind of cache."""
+    return int(getattr(cache._primary, MARK, 0))
+
+
+def note(cache: Any, graph: Any) -> None:
+    """A function of this cache has been traced as `graph`."""
+    found = getattr(graph, MARK, 0)
+    if found and cache is not None:
+        setattr(cache._primary, MARK, holds(cache) | found)
+
+
+def traced_update(steps: WholeSteps) -> bool:
+    """Whether an optimizer's update is no boundary of its own: traced, or another replica's."""
+    if not is_eager():
+        mark_open_graphs(UPDATE)
+        return True
+    return other_replica(steps)
+
+
+def other_replica(steps: WholeSteps) -> bool:
+    """Whether this thread runs a replica that is not counted; the first one is, as its caller's.
+
+    MirroredStrategy runs each replica's eager code on a thread of its own, one after the other,
+    while the training thread waits.
+    """
+    thread = threading.current_thread()
+    if type(thread).__name__ != "_MirroredReplicaThread":
+        return False
+    if getattr(thread, "replica_id", 0):
+        return True
+    main = threading.main_thread().ident
+    if thread.ident is not None and main is not None:
+        steps.compute_for(thread.ident, main)
+    return False

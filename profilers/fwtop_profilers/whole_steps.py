@@ -1,0 +1,242 @@
+"""Steps that a framework bounds itself, or runs whole: Keras' batches and compiled train steps.
+
+Owns what `StepTracker` needs beyond boundaries within a step:
+
+- `batch_begin` / `batch_end`: the framework's own loop says what a step is (source `batch`).
+  Boundaries within (backward, optimizer) give it phases and end nothing. Batches of evaluation and
+  prediction are gaps where anything trains; where nothing does, they are the steps.
+- `update_begin` / `update_end`: one call of compiled code that ends with an optimizer's update
+  (source `optimizer`), and `gradients_begin` / `gradients_end` for one that holds forward and
+  backward alone. What lies within cannot be told apart: the step is opaque, its phases unknown.
+
+As in `steps`, the steps tile the time, and a gap (evaluation, an epoch's end after a long pause)
+is in none of them.
+"""
+
+from __future__ import annotations
+
+from typing import Dict, Optional
+
+from fwtop_profilers import wire
+from fwtop_profilers.open_step import Part
+from fwtop_profilers.step_log import StepRecord
+from fwtop_profilers.steps import HOLD_NS, MAX_HELD, PAUSE_FACTOR, PAUSE_NS, StepTracker
+
+
+class WholeSteps(StepTracker):
+    """One process's steps, whoever bounds them."""
+
+    def reset(self) -> None:
+        """Begin anew; listeners stay."""
+        super().reset()
+        self.framework = ""
+        """Which framework's steps these are, where a process has several; empty: not told."""
+        self.source_detail = ""
+        self._chosen = self._step_on != "auto"
+        self._batch_open = False
+        self._judging_from: Optional[int] = None
+        self._judged_ns: Optional[int] = None
+        self._holds_batches = False
+        self._same_thread: Dict[int, int] = {}
+
+    # --- batches of the framework's own loop ----------------------------------------------------
+
+    def fit_end(self) -> None:
+        """The framework's loop has ended; what follows may be a loop of another kind."""
+        self._batch_open = False
+        self._auto = not self._chosen
+        self.interrupted()
+
+    def batch_begin(self) -> None:
+        """A training batch begins."""
+        self.hook_calls += 1
+        if self._chosen or not self._follows(True):
+            return
+        now = self._clock()
+        if self.source != "batch":
+            self._set_source("batch")
+        self._auto = False  # boundaries within end no step
+        self._optimizers.clear()
+        part = self._part
+        if self._batch_open:  # the last one found the end of its data, or raised
+            self._judged_ns = now
+        elif part.start is not None and self._judged_ns is None and not self._fetches:
+            period = self.log.median_period_ns()
+            if period and now - part.start > max(PAUSE_NS, PAUSE_FACTOR * period):
+                self._judged_ns = now
+        self._settle(now)
+        self._batch_open = True
+        self._forward_from = now
+
+    def batch_end(self, samples: Optional[int] = None) -> None:
+        """The training batch that began last has ended."""
+        self.hook_calls += 1
+        if not self._batch_open or self._thread() != self._owner:
+            return
+        self._batch_open = False
+        self._forward_from = None
+        if self.source != "batch":
+            return
+        self._auto = True
+        if samples is not None:
+            self._part.samples = samples
+        self._close(self._clock())
+
+    def judge_begin(self) -> None:
+        """A batch of evaluation or prediction begins."""
+        self.hook_calls += 1
+        if self._chosen or not self._follows(False):
+            return
+        now = self._clock()
+        self._judging_from = now
+        if self.trained:
+            self.interrupted()
+        elif self._in_gap:
+            self._in_gap = False
+            self._begin_again(now)
+
+    def judge_end(self, samples: Optional[int] = None) -> None:
+        """It has ended."""
+        self.hook_calls += 1
+        begin, self._judging_from = self._judging_from, None
+        if begin is None or self._thread() != self._owner:
+            return
+        now = self._clock()
+        if self.trained:
+            self._judged_ns = now
+            return
+        own = self._fetches.take()
+        part, self._part = self._part, Part(now)
+        part.input += own.input_ns
+        if part.start is None or self._judged_ns is not None:
+            part.start = begin
+        self._judged_ns = None
+        if samples is not None:
+            part.samples = samples
+        if self.source == "batch":
+            self._part = part
+            self._close(now)
+            return
+        self._holds_batches = True
+        self._held.append((part, now))
+        first = self._held[0][0].start
+        if len(self._held) >= MAX_HELD or (first is not None and now - first >= HOLD_NS):
+            self._release_held()
+            self._begin_again(now)
+
+    @property
+    def judges(self) -> bool:
+        """Whether a batch of evaluation or prediction beside training is under way."""
+        return self._judging_from is not None and self.trained
+
+    def interrupted(self) -> None:
+        """What runs from here to the next batch or computation is in no step."""
+        self._judged_ns = now = self._clock()
+        if not self._in_gap and self._is_untouched():
+            self._in_gap = True
+            for listener in self.on_gap:
+                self._call(listener, now)
+
+    def tell_source(self, detail: str) -> None:
+        """More words on what bounds a step; told if they are news."""
+        if detail != self.source_detail:
+            self.source_detail = detail
+            if self.source is not None:
+                self._tell_source()
+
+    # --- compiled calls -------------------------------------------------------------------------
+
+    def update_begin(self, key: int, began_ns: Optional[int] = None) -> None:
+        """Compiled code that ends with an optimizer's update begins, or began at `began_ns`."""
+        self.hook_calls += 1
+        if self._backward_depth or not self._follows(True):
+            return
+        optimizers = self._optimizers
+        if key in optimizers:
+            optimizers.clear()  # its last call raised
+        if optimizers:
+            optimizers.append(key)
+            return
+        self._settle(self._clock() if began_ns is None else began_ns)
+        optimizers.append(key)
+        self._backwards += 1  # it holds its own
+        self._forward_from = None
+        self._optimizer_begins(key, self._set_source("optimizer"))
+        self._part.opaque = True  # after: the step before may have been closed with hindsight
+
+    def update_end(self, key: int) -> None:
+        """It ended."""
+        self.hook_calls += 1
+        optimizers = self._optimizers
+        if not optimizers or optimizers[-1] != key or self._thread() != self._owner:
+            return
+        optimizers.pop()
+        if optimizers:
+            return
+        self._forward_from = None
+        if self.source == "optimizer":
+            self._optimizer_ends(key, self._clock())
+
+    def gradients_begin(self, began_ns: Optional[int] = None) -> None:
+        """Compiled code that holds forward and backward begins, or began at `began_ns`."""
+        if began_ns is not None and self._part.start is None and self._follows(True):
+            self._settle(began_ns)
+        self.backward_begin()
+        self._part.opaque = True
+
+    def gradients_end(self) -> None:
+        """It ended."""
+        self.backward_end()
+
+    # --- threads that compute in the training thread's stead --------------------------------------
+
+    def compute_for(self, thread: int, owner: int) -> None:
+        """Events of `thread` count as `owner`'s, which waits for it meanwhile."""
+        if not self._same_thread:
+            plain, same = self._thread, self._same_thread
+
+            def ident() -> int:
+                me = plain()
+                return same.get(me, me)
+
+            self._thread = ident
+        self._same_thread[thread] = owner
+
+    # --- deciding -------------------------------------------------------------------------------
+
+    def _settle(self, now: int) -> None:
+        judged, self._judged_ns = self._judged_ns, None
+        if judged is not None and self._is_untouched():
+            self._close_candidate()  # no step goes on over an evaluation
+            self._cycle.reset_step()
+            part = self._part
+            if part.start is not None or self.index:
+                part.flags |= wire.STEP_GAP
+            part.start = None if self._fetches else judged if self.source != "batch" else now
+            self._forward_from = judged
+        super()._settle(now)
+
+    def _counts_inputs(self) -> bool:
+        if self._judging_from is not None or self._holds_batches:
+            return False
+        return super()._counts_inputs()
+
+    def _training_begins(self) -> None:
+        super()._training_begins()
+        self._holds_batches = False
+        self._judged_ns = None
+
+    def _release_held(self) -> None:
+        if not self._holds_batches:
+            super()._release_held()
+            return
+        self._holds_batches = False
+        held, self._held = self._held, []
+        self._set_source("batch")
+        for part, end in held:
+            self._record(part, end)
+
+    def _record(self, part: Part, end: int) -> StepRecord:
+        if part.opaque:
+            part.forward = None
+        return super()._record(part, end)
