@@ -8,12 +8,9 @@ drawing is the panels' business, reading the watcher's.
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
-import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -27,14 +24,15 @@ from fwtop import control
 from fwtop.formatting import format_ratio
 from fwtop.run_folder import RunFolder
 from fwtop.tui import timeline
-from fwtop.tui.front_buffer import FrontBuffer
+from fwtop.tui.front_buffer import FrontBuffer, diffed
 from fwtop.tui.keys import COMMANDS, KEYS
 from fwtop.tui.messages import Answered, Unreadable, Updated
-from fwtop.tui.screens.dialogs import Choice, Help, Option, Prompt
+from fwtop.tui.screens.dialogs import Choice, Help, Option, Prompt, ratio_of
 from fwtop.tui.screens.full import FULL_SCREENS
 from fwtop.tui.screens.overview import Overview
 from fwtop.tui.screens.panel_screen import PanelScreen
 from fwtop.tui.snapshot import SUBJECTS, Snapshot, Wanted
+from fwtop.tui.terminal import drawn_on_the_terminal
 from fwtop.tui.watcher import Watcher
 from fwtop.tui.widgets.header import state_of
 from fwtop.tui.widgets.log import Log
@@ -54,7 +52,7 @@ def view(path: Path, folder: RunFolder | None) -> int | None:
     detached from a run that goes on.
     """
     app = FwtopApp(path, folder)
-    with _drawn_on_the_terminal():
+    with drawn_on_the_terminal():
         app.run()
     if app.return_code:
         raise RuntimeError("the viewer failed; the run goes on")
@@ -123,7 +121,7 @@ class FwtopApp(App[None]):
     def _display(self, screen: Screen[Any], renderable: Any) -> None:
         """Write only the cells that changed (see front_buffer)."""
         if hasattr(renderable, "render_segments"):
-            renderable = _diffed(renderable, self._buffer)
+            renderable = diffed(renderable, self._buffer)
         super()._display(screen, renderable)
 
     def on_resize(self) -> None:
@@ -408,48 +406,3 @@ class FwtopApp(App[None]):
             yield SystemCommand(title, does, lambda action=action: self.run_worker(
                 self.run_action(action)
             ))  # fmt: skip
-
-
-@contextmanager
-def _drawn_on_the_terminal() -> Iterator[None]:
-    """Textual draws on stderr; where that goes to a file, the terminal itself is drawn on."""
-    stderr = sys.__stderr__
-    if stderr is not None and stderr.isatty():
-        yield
-        return
-    try:
-        terminal = os.fdopen(os.open("/dev/tty", os.O_WRONLY), "w")
-    except OSError as error:
-        raise RuntimeError(f"there is no terminal to draw on: {error}") from error
-    with terminal:
-        sys.__stderr__ = terminal  # type: ignore[misc]
-        try:
-            yield
-        finally:
-            sys.__stderr__ = stderr  # type: ignore[misc]
-
-
-def ratio_of(text: str) -> float | None:
-    """`1%`, `1 %`, `0.5%` or `0.01` as a ratio in 0..1; None for anything else."""
-    text = text.strip()
-    try:
-        ratio = float(text.rstrip("% ")) / 100 if text.endswith("%") else float(text)
-    except ValueError:
-        return None
-    return ratio if 0 <= ratio <= 1 else None
-
-
-def _diffed(update: Any, buffer: FrontBuffer) -> Any:
-    """The update with its rendering replaced by the buffer's; kinds unknown pass as they are."""
-    try:
-        from textual._compositor import CompositorUpdate
-    except ImportError:
-        return update
-    if not isinstance(update, CompositorUpdate):
-        return update
-
-    class Diffed(CompositorUpdate):
-        def render_segments(self, console: Any) -> str:
-            return buffer.render(update, console)
-
-    return Diffed()

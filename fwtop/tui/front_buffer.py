@@ -179,3 +179,19 @@ def _codes(style: Style, color_system: ColorSystem | None) -> str:
         style = style.without_color
     codes: str = style._make_ansi_codes(color_system or ColorSystem.STANDARD)
     return codes
+
+
+def diffed(update: Any, buffer: FrontBuffer) -> Any:
+    """The update with its rendering replaced by the buffer's; kinds unknown pass as they are."""
+    try:
+        from textual._compositor import CompositorUpdate
+    except ImportError:
+        return update
+    if not isinstance(update, CompositorUpdate):
+        return update
+
+    class Diffed(CompositorUpdate):
+        def render_segments(self, console: Any) -> str:
+            return buffer.render(update, console)
+
+    return Diffed()

@@ -61,7 +61,7 @@ from pathlib import Path
 from fwtop.run_folder import RunFolder
 from fwtop.tui import app
 if sys.argv[2] == "plain":
-    app._diffed = lambda update, buffer: update
+    app.diffed = lambda update, buffer: update
 app.view(Path(sys.argv[1]), RunFolder(Path(sys.argv[1]).parent))
 """
 

@@ -21,7 +21,7 @@ import sys
 from pathlib import Path
 from fwtop.tui import app
 if sys.argv[2] == "plain":
-    app._diffed = lambda update, buffer: update
+    app.diffed = lambda update, buffer: update
 status = app.view(Path(sys.argv[1]), None)
 print("status", status)
 """

@@ -11,8 +11,8 @@ import pytest
 from textual.widgets import Input
 
 from fwtop import control
-from fwtop.tui.app import FwtopApp, ratio_of
-from fwtop.tui.screens.dialogs import Choice, Help, Prompt
+from fwtop.tui.app import FwtopApp
+from fwtop.tui.screens.dialogs import Choice, Help, Prompt, ratio_of
 from fwtop.tui.screens.full import FULL_SCREENS
 from fwtop.tui.screens.overview import Overview
 from fwtop.tui.widgets.log import Log

@@ -158,3 +158,13 @@ class Help(ModalScreen[None]):
             yield Static(
                 "\n".join(f"{written:>12}  {does}" for written, does in self._keys), markup=False
             )
+
+
+def ratio_of(text: str) -> float | None:
+    """`1%`, `1 %`, `0.5%` or `0.01` as a ratio in 0..1; None for anything else."""
+    text = text.strip()
+    try:
+        ratio = float(text.rstrip("% ")) / 100 if text.endswith("%") else float(text)
+    except ValueError:
+        return None
+    return ratio if 0 <= ratio <= 1 else None

@@ -1,0 +1,186 @@
+"""Readers that remember: they ask again only for what is new since the last picture.
+
+Each belongs to one open recording and runs in the watcher's thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fwtop.queries import log, operators, step_bins
+from fwtop.recording.model import PHASES, LogChunk, Window
+from fwtop.recording.store import Recording
+from fwtop.tui.script_terminal import ScriptTerminal
+from fwtop.tui.snapshot import LogView, Moment, OperatorsView, StepBin, TimeAxis, Wanted
+
+NEWEST_WINDOWS = 200
+TRENDS = 60
+TAIL_BYTES = 1 << 16
+FULL_TAIL_BYTES = 4 << 20
+SETTLED_NS = 30_000_000_000
+"""Steps come later than they began: by their own length and the recorder's batches."""
+S = 1_000_000_000
+
+
+class BinsReader:
+    """Bins that have passed do not change: only the newest are read again."""
+
+    def __init__(self, recording: Recording) -> None:
+        self._recording = recording
+        self._key: object = None
+        self._bins: dict[int, StepBin] = {}
+        self._from = 0
+        self._to = 0
+        """Bins [from, to) are settled."""
+
+    def along(self, axis: TimeAxis, process_id: int, newest_ns: int) -> Sequence[StepBin | None]:
+        """The axis's bins; None where no step began."""
+        key = (process_id, axis.bin_ns)
+        first = max(0, axis.start_ns // axis.bin_ns)
+        end = axis.end_ns // axis.bin_ns
+        if key != self._key or not self._from <= first <= self._to:
+            self._key, self._bins = key, {}
+            self._from = self._to = first
+        if end > self._to:
+            found = step_bins.binned(
+                self._recording, self._to * axis.bin_ns, axis.end_ns, axis.bin_ns, process_id
+            )
+            self._bins.update((sums.bin, _bin(sums)) for sums in found)
+            settled = (newest_ns - SETTLED_NS) // axis.bin_ns
+            self._to = max(self._to, min(end, settled))
+        start = axis.start_ns // axis.bin_ns
+        return [self._bins.get(start + index) for index in range(axis.count)]
+
+
+def _bin(sums: step_bins.StepBinSums) -> StepBin:
+    phases: dict[str, float] = {}
+    known = 0.0
+    for name in PHASES[:-1]:
+        total: int | None = getattr(sums, f"{name}_sum_ns")
+        if total is not None:
+            phases[name] = total / sums.count
+            known += phases[name]
+    mean = sums.duration_sum_ns / sums.count
+    if phases:
+        phases["other"] = max(0.0, mean - known)
+    return StepBin(sums.count, mean, sums.duration_max_ns, phases, sums.samples_sum)
+
+
+class OperatorsReader:
+    """Sums over windows are asked for again only when there is another window."""
+
+    def __init__(self, recording: Recording) -> None:
+        self._recording = recording
+        self._key: object = None
+        self._view: OperatorsView | None = None
+
+    def view(self, wanted: Wanted, moment: Moment) -> OperatorsView:
+        """Operators of all windows, or of the one nearest to the cursor."""
+        chosen, window = self._chosen(moment)
+        full = wanted.full == "operators"
+        key = (tuple(chosen), full, wanted.operator if full else None)
+        if self._view is None or key != self._key:
+            self._key, self._view = key, self._read(chosen, window, full, wanted.operator)
+        return self._view
+
+    def _chosen(self, moment: Moment) -> tuple[list[int], Window | None]:
+        if moment.cursor_ns is None:
+            return operators.window_ids(self._recording, None, moment.until_ns)[
+                -NEWEST_WINDOWS:
+            ], None
+        at = moment.cursor_ns
+        decoded = [w for w in operators.windows(self._recording) if w.state == "decoded"]
+        if not decoded:
+            return [], None
+        near = min(decoded, key=lambda w: max(w.start_ns - at, at - w.end_ns, 0))
+        return [near.id], near
+
+    def _read(
+        self, chosen: list[int], window: Window | None, full: bool, selected: str | None
+    ) -> OperatorsView:
+        recording = self._recording
+        rows = operators.operators(recording, chosen)
+        names = list(dict.fromkeys(row.name for row in rows[:TRENDS]))
+        if selected is not None and selected not in names:
+            names.append(selected)
+        failed = None
+        if not chosen:
+            bad = [w for w in operators.windows(recording) if w.state == "failed"]
+            failed = bad[-1] if bad else None
+        return OperatorsView(
+            rows=rows,
+            kernels=operators.kernels(recording, chosen) if full else (),
+            windows=len(chosen),
+            steps=operators.traced_steps(recording, chosen),
+            window=window,
+            failed=failed,
+            trends={name: operators.operator_trend(recording, name) for name in names},
+            details=operators.details(recording, selected) if full and selected else (),
+        )
+
+
+class LogReader:
+    """Interprets each piece of output once while it follows; starts anew where the cursor goes."""
+
+    def __init__(self, recording: Recording) -> None:
+        self._recording = recording
+        self._terminal: ScriptTerminal | None = None
+        self._key: object = None
+        self._last_id = 0
+        self._whole = False
+        self._bytes = 0
+        self._view: LogView | None = None
+
+    def view(self, wanted: Wanted, moment: Moment) -> LogView:
+        """What had been printed by the moment shown."""
+        full = wanted.full == "log"
+        key = (moment.until_ns, full, wanted.log_columns)
+        if key != self._key or self._terminal is None:
+            self._key = key
+            self._begin(moment, full, wanted.log_columns)
+        elif not self._more(moment):
+            assert self._view is not None
+            return self._view
+        assert self._terminal is not None
+        self._view = LogView(
+            lines=self._terminal.lines(),
+            first=self._terminal.dropped,
+            bytes=self._bytes,
+            whole=self._whole,
+        )
+        return self._view
+
+    def _begin(self, moment: Moment, full: bool, columns: int) -> None:
+        self._terminal = ScriptTerminal(columns, keep=50_000 if full else 5_000)
+        at = moment.at_ns if moment.until_ns is not None else (1 << 62)
+        pieces = log.chunks_before(self._recording, at, FULL_TAIL_BYTES if full else TAIL_BYTES)
+        self._whole = not pieces or pieces[0].id == 1
+        self._bytes = log.size(self._recording) if full else 0
+        if not self._whole:
+            self._terminal.skip_line()
+        self._last_id = 0
+        self._feed(pieces)
+
+    def _more(self, moment: Moment) -> bool:
+        if moment.until_ns is not None:
+            return False
+        pieces = log.chunks(self._recording, after_id=self._last_id)
+        self._bytes += sum(len(piece.data) for piece in pieces) if self._bytes else 0
+        self._feed(pieces)
+        return bool(pieces)
+
+    def _feed(self, pieces: Sequence[LogChunk]) -> None:
+        """Pieces of the same second are fed at once: the plain way needs many lines."""
+        assert self._terminal is not None
+        batch = bytearray()
+        second = -1
+        at_ns = 0
+        for piece in pieces:
+            if piece.at_ns // S != second and batch:
+                self._terminal.feed(bytes(batch), at_ns)
+                batch.clear()
+            second, at_ns = piece.at_ns // S, piece.at_ns
+            batch += piece.data
+            self._last_id = piece.id
+        if batch:
+            self._terminal.feed(bytes(batch), at_ns)

@@ -1,0 +1,27 @@
+"""Which terminal is drawn on."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def drawn_on_the_terminal() -> Iterator[None]:
+    """Textual draws on stderr; where that goes to a file, the terminal itself is drawn on."""
+    stderr = sys.__stderr__
+    if stderr is not None and stderr.isatty():
+        yield
+        return
+    try:
+        terminal = os.fdopen(os.open("/dev/tty", os.O_WRONLY), "w")
+    except OSError as error:
+        raise RuntimeError(f"there is no terminal to draw on: {error}") from error
+    with terminal:
+        sys.__stderr__ = terminal  # type: ignore[misc]
+        try:
+            yield
+        finally:
+            sys.__stderr__ = stderr  # type: ignore[misc]
