@@ -16,8 +16,8 @@ def read(
 ) -> TraceWindow:
     """The window in a file of one of FORMATS. Raises TraceError, also for another format.
 
-    `details` asks for what tells operators apart (layers, shapes) where the format always has it;
-    a recorder does without, because it keeps that of deep windows alone.
+    `details` asks for what a format may have in any window (layers, shapes, allocations); a
+    recorder keeps that of deep windows alone.
     """
     if trace_format == "kineto":
         from fwtop.traces import kineto

@@ -29,9 +29,10 @@ _DEFAULT_LIMITS = Limits()
 def read(path: Path, limits: Limits = _DEFAULT_LIMITS, details: bool = True) -> TraceWindow:
     """The window in an XPlane file (.xplane.pb, may be gzip).
 
-    `details` keeps each operator's layer and input shapes, and Python frames, where the trace has
-    them. What is damaged is left out, counted in `dropped_count` and described in `notes`. Raises
-    TraceError for a file that is no trace, cannot be read, or exceeds `limits`.
+    `details` keeps what deep windows are for: each operator's layer and input shapes, allocations
+    and Python frames, where the trace has them. What is damaged is left out, counted in
+    `dropped_count` and described in `notes`. Raises TraceError for a file that is no trace, cannot
+    be read, or exceeds `limits`.
     """
     file = XPlaneFile(path, limits)
     environment = next((p.stats for p in file.planes if p.name == _ENVIRONMENT), {})

@@ -29,7 +29,8 @@ from fwtop.traces.xplane_pb2 import Event, EventMetadata
 STEP_MARK = "ProfilerStep#"
 """What the model calls the mark of a step, followed by its number."""
 _IS_ROW = bytes(int(kind in (OPERATOR, LAUNCH)) for kind in range(256))
-_IS_SPECIAL = bytes(int(kind in (STEP, MEMORY, HLO, FETCH, FRAME)) for kind in range(256))
+_IS_SPECIAL = bytes(int(kind in (STEP, HLO, FETCH)) for kind in range(256))
+_IS_DETAIL = bytes(int(kind in (STEP, HLO, FETCH, MEMORY, FRAME)) for kind in range(256))
 _MOST_BYTES = 1 << 50
 
 
@@ -73,7 +74,7 @@ class HostThreads:
         rows = kinds.translate(_IS_ROW)
         if any(rows):
             self._take_rows(line, list(compress(events, rows)), list(compress(ids, rows)))
-        special = kinds.translate(_IS_SPECIAL)
+        special = kinds.translate(_IS_DETAIL if self._details else _IS_SPECIAL)
         if any(special):
             for event in compress(events, special):
                 self._take_special(line, event, line.dictionary.meanings[event.metadata_id])
@@ -116,9 +117,8 @@ class HostThreads:
         if meaning.kind == FETCH:
             line.fetches.append((*times, meaning))
         elif meaning.kind == FRAME:
-            if self._details:
-                frames = self._frames.setdefault(line.thread, Track(line.thread))
-                _append(frames, meaning.name, FRAME, *times)
+            frames = self._frames.setdefault(line.thread, Track(line.thread))
+            _append(frames, meaning.name, FRAME, *times)
         elif meaning.kind == MEMORY:
             self._take_memory(line, event, meaning)
         elif meaning.kind == STEP:

@@ -238,7 +238,9 @@ def test_memory_is_of_the_operator_that_was_open(tmp_path: Path) -> None:
         memory("MemoryDeallocation", 20, 64, "GPU_0_bfc"),
         memory("MemoryAllocation", 30, 512, "gpu_host_bfc"),
     )
-    rows = figures(read(write(tmp_path / "t.pb", calls)), []).operators
+    path = write(tmp_path / "t.pb", calls)
+    assert read(path, details=False).memory_events == []
+    rows = figures(read(path), []).operators
     assert {(row.device, row.phase, row.self_allocated_bytes) for row in rows} == {
         ("gpu", "backward", 192),
         ("cpu", "backward", 512),
