@@ -71,7 +71,7 @@ async def loaded(pilot: Pilot[Any]) -> None:
 
     def complete() -> bool:
         screen, snapshot = app.panel_screen, app.snapshot
-        if snapshot is None or screen is None or screen.snapshot is not snapshot:
+        if snapshot is None or screen is None or screen.snapshot != snapshot:
             return False
         wanted = screen.wanted(app._wanted)
         return (
