@@ -28,7 +28,6 @@ from typing import IO, TYPE_CHECKING, Any
 from fwtop import __version__
 from fwtop.launch import environment, provenance, spec
 from fwtop.recorder import shim_client, writer
-from fwtop.recorder import statements as sql
 from fwtop.recorder.server import Server, bind
 from fwtop.recorder.shim_client import ShimState
 from fwtop.recorder.writer import Writer
@@ -95,12 +94,13 @@ def _run(folder: RunFolder, parent: Parent, resumed: bool) -> int:
         stdio = _move_standard_streams(folder, keep=launch.pass_through and not resumed)
         sockets = bind(folder.probe_socket), bind(folder.control_socket)
         recording, shim, started_ns = (_resume if resumed else _start)(folder, launch, stdio)
-        from fwtop.recorder.supervisor import Supervisor  # while the script starts
+        from fwtop.recorder.supervisor import Supervisor
 
         run = Supervisor(folder, launch, shim, recording, Server(), started_ns)
         if resumed:
             run.restore()
         run.listen(*sockets)
+        _step_back()
         _write_recorder_json(folder, launch)
         parent.tell(event="ready", recording=launch.live_recording, script_pid=shim.script_pid)
         _end(run, run.run(), parent)
@@ -139,7 +139,8 @@ def _start(
     process = shim_client.start(folder, environ, stdio)
     for descriptor in set(stdio):
         os.close(descriptor)
-    _step_back()
+    import fwtop.recorder.supervisor  # noqa: F401 - what we need next, while the shim starts
+
     shim = None
     deadline = time.monotonic() + START_TIMEOUT_S
     while shim is None:
@@ -160,7 +161,6 @@ def _resume(
 ) -> tuple[Writer, ShimState, int]:
     for descriptor in set(stdio):
         os.close(descriptor)
-    _step_back()
     shim = shim_client.read_state(folder)
     if shim is None:
         raise StartError("the run never started", f"remove it: fwtop rm {folder.run_id}")
@@ -191,8 +191,7 @@ def _write_run(recording: Writer, launch: spec.LaunchSpec, shim: ShimState) -> N
         shim.started_monotonic_ns, "running", json.dumps(provenance.versions()),
         json.dumps(environment.recorded(os.environ)), json.dumps(options),
     )  # fmt: skip
-    recording.add(sql.RUN, row)
-    if not recording.flush():
+    if not recording.write_run(row):
         raise StartError(f"the recording cannot be written: {recording.failure}")
 
 

@@ -52,6 +52,14 @@ class Writer:
         self._pending.setdefault(statement, []).extend(rows)
         self._count += len(rows)
 
+    def write_run(self, row: Row) -> bool:
+        """Write the row of `run` at once, without fsync: a power cut would take nothing yet."""
+        self.connection.execute("PRAGMA synchronous=OFF")
+        self.add(sql.RUN, row)
+        written = self.flush(force=True)
+        self.connection.execute("PRAGMA synchronous=NORMAL")
+        return written
+
     def add_steps(self, rows: list[Row]) -> None:
         """Queue rows of `steps` that are not in the recording yet, and count them."""
         for row in rows:

@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fwtop.run_folder import RunFolder
+
 PATIENCE_S = 60.0
 FWTOP = [sys.executable, "-m", "fwtop"]
 
@@ -126,6 +128,7 @@ class Place:
                 with contextlib.suppress(OSError, ValueError, KeyError):
                     pid = json.loads((folder / f"{name}.json").read_text())[key]
                     os.kill(pid, signal.SIGKILL)
+            RunFolder(folder).remove()  # the windows' folder is elsewhere
 
 
 class Terminal:
