@@ -12,7 +12,16 @@ import sys
 from types import ModuleType
 from typing import Any, Callable, Dict, List, Tuple
 
-from fwtop_profilers import cycles, fetches, hook_cost, import_hook, open_step, step_log, wire
+from fwtop_profilers import (
+    cycles,
+    fetches,
+    hook_cost,
+    import_hook,
+    open_step,
+    step_log,
+    whole_steps,
+    wire,
+)
 from fwtop_profilers import guard as guard_module
 from fwtop_profilers import steps as steps_module
 from fwtop_profilers.guard import Guard
@@ -102,8 +111,8 @@ class TorchProbe:
 
     def _leave_alone(self) -> str:
         """The probe's functions are none that Dynamo should compile."""
-        modules = (steps_module, open_step, cycles, fetches, step_log, guard_module, updates)
-        functions = list(functions_of(*modules, step_hooks))
+        modules = (steps_module, whole_steps, open_step, cycles, fetches, step_log, guard_module)
+        functions = list(functions_of(*modules, updates, step_hooks))
         return leave_alone(self._torch, [*functions, self._optimizer_made])
 
     def _install_optimizer(self) -> str:

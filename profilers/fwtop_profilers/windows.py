@@ -1,0 +1,535 @@
+"""Opens and closes trace windows at step boundaries, as the governor allows.
+
+Owns the window that is open, and the thread that saves. When and how often is the governor's
+(`governor`), how a trace is taken is the way's (a `Way` of the framework's folder), what may lie
+unread in the folder is the spool's. A framework's own subclass says how its device and its other
+profilers are asked. Nothing here runs between boundaries.
+
+A window opens in `on_step_begin` and its recording ends in `on_step_end`, both on the training
+thread, so that a window holds whole steps. The saving is a thread's. A window is broken off, and
+costs what it has cost, when what it recorded turns out not to be a step: at a gap (evaluation), a
+compile, a fork, or when the script starts a profiler of its own.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+from _thread import get_ident
+from dataclasses import dataclass, field
+from typing import Any, Callable, List, Optional, Protocol, Tuple
+
+from fwtop_profilers import clock, wire
+from fwtop_profilers.governor import Governor, Plan, WindowCost, slowdown_ns
+from fwtop_profilers.probe import Context
+from fwtop_profilers.spool import Spool
+
+REPORT_NS = 5_000_000_000
+"""The governor's bookkeeping is sent this often, besides after each window."""
+RETRY_FULL_NS = 250_000_000
+RETRY_BUSY_NS = 1_000_000_000
+MAX_DEVICE_LAG_STEPS = 8
+"""A window is kept open so many steps for the device to finish its own, rather than waiting."""
+MAX_WAIT_S = 2.0
+MAX_END_WAIT_S = 10.0
+"""At the process's end for a trace that C++ is saving without the GIL: it must not be torn down."""
+
+
+class Way(Protocol):
+    """One way to take a trace. `start` is the subclass's business, for what it records differs."""
+
+    @property
+    def name(self) -> str:
+        """For `Window.way`."""
+
+    @property
+    def stop_is_short(self) -> bool:
+        """`stop` only ends the recording, and `save` does the rest without the GIL."""
+
+    def stop(self) -> Any:
+        """Stop recording, on the training thread; what `save` takes."""
+
+    def save(self, result: Any, path: str) -> None:
+        """Write the trace; raises OSError or RuntimeError. Runs on any thread."""
+
+    def abort(self) -> None:
+        """Stop and throw away, on the training thread."""
+
+
+class BusyError(Exception):
+    """The profiler is somebody else's just now; nothing has failed."""
+
+
+@dataclass
+class Opened:
+    """The window that is open, or whose trace is being saved."""
+
+    key: str
+    plan: Plan
+    way: Way
+    thread: int
+    first_step: int
+    start_ns: int
+    anchor: Tuple[int, int]
+    start_cost_ns: int = 0
+    stop_cost_ns: int = 0
+    end_ns: int = 0
+    compiled: bool = False
+    level: Optional[str] = None
+    steps: List[Tuple[int, int]] = field(default_factory=list)
+    """(start_ns, duration_ns) of the traced steps so far."""
+    spans: List[Tuple[str, int, int]] = field(default_factory=list)
+    lag_event: Any = None
+    lag_steps: int = 0
+    overlapped_ns: List[int] = field(default_factory=list)
+    """Durations of the steps that ran beside the saving, where that leaves them running."""
+    save_ns: int = 0
+    saved_at_ns: int = 0
+    path: str = ""
+    size_bytes: int = 0
+
+
+class Windows:
+    """The trace windows of one process."""
+
+    hook = "windows"
+    """The guard's name."""
+    framework = ""
+    """Windows open at this framework's steps alone, where it is known whose they are."""
+    trace_format = ""
+    suffix = ""
+    ends_on_any_thread = False
+    """Whether a trace can be ended by a thread that has not started it."""
+
+    def __init__(self, context: Context, way: Way) -> None:
+        config = context.config
+        self._context = context
+        self._steps = context.steps
+        self._way = way
+        self._governor = Governor(config.budget_ratio, self._steps.median_step_ns, config.deep)
+        self._spool = Spool(config.windows_folder)
+        self._lock = threading.RLock()
+        self._opened: Optional[Opened] = None
+        self._beside: Optional[Opened] = None
+        """The window that is being saved beside the running steps, until its cost is known."""
+        self._idle = threading.Event()
+        self._idle.set()
+        self._made = 0
+        self._report_ns = 0
+        self._look_again_ns = 0
+        self._flag_next = False
+        self._off = False
+        self._pid = os.getpid()
+
+    # --- the framework's ------------------------------------------------------------------------
+
+    def _start(self, opened: Opened) -> None:
+        """Begin to record. Raises BusyError, or what the profiler raises."""
+        raise NotImplementedError
+
+    def _others_running(self) -> bool:
+        """Whether a profiler of the script's is on."""
+        return False
+
+    def _install_others(self) -> None:
+        """Notice from now on when the script starts a profiler of its own."""
+
+    def _uninstall_others(self) -> None:
+        """No more."""
+
+    def _is_ours(self, ours: bool) -> None:
+        """What the profiler is told from here on is told by us, or no longer."""
+
+    def _device_event(self) -> Any:
+        """An event that the device passes when it has finished the traced steps, or None."""
+        return None
+
+    # --- installing -----------------------------------------------------------------------------
+
+    def install(self) -> None:
+        """Listen to the steps, to the user, and for other profilers."""
+        self._install_others()
+        self._steps.on_step_begin.append(self._on_step_begin)
+        self._steps.on_step_end.append(self._on_step_end)
+        self._steps.on_gap.append(self._on_gap)
+        self._context.on_capture.append(self._on_capture)
+        self._context.on_budget.append(self._on_budget)
+        os.register_at_fork(before=self._before_fork, after_in_child=self._after_fork_in_child)
+        atexit.register(self.uninstall)
+
+    def uninstall(self) -> None:
+        """Close what is open, wait for what is being saved, and take everything out."""
+        if self._off or os.getpid() != self._pid:
+            return
+        self._off = True
+        atexit.unregister(self.uninstall)
+        self._uninstall_others()
+        for listeners, listener in (
+            (self._steps.on_step_begin, self._on_step_begin),
+            (self._steps.on_step_end, self._on_step_end),
+            (self._steps.on_gap, self._on_gap),
+            (self._context.on_capture, self._on_capture),
+            (self._context.on_budget, self._on_budget),
+        ):
+            if listener in listeners:
+                listeners.remove(listener)  # type: ignore[arg-type]
+        try:
+            with self._lock:
+                self._break_off("the end")
+            self._idle.wait(MAX_END_WAIT_S if self._beside is not None else MAX_WAIT_S)
+            with self._lock:
+                self._tell_beside()
+        except Exception as error:
+            self._context.fail(self.hook, error)
+
+    def describe(self) -> str:
+        """The way in use, for `Framework.hooks`."""
+        return self._way.name
+
+    def compile_began(self) -> None:
+        """A compile begins on this thread: it is no part of a step that a window should show."""
+        self._guard(self._compile_began)
+
+    # --- listeners ------------------------------------------------------------------------------
+
+    def _on_step_begin(self, index: int, start_ns: int) -> None:
+        self._guard(self._step_began, index, start_ns)
+
+    def _on_step_end(self, index: int, start_ns: int, end_ns: int, flags: int) -> None:
+        self._guard(self._step_ended, index, start_ns, end_ns, flags)
+
+    def _on_gap(self, at_ns: int) -> None:
+        if self._opened is not None:
+            self._guard(self._break_off, "evaluation")
+        elif self._beside is not None and self._beside.saved_at_ns:
+            self._guard(self._tell_beside)
+
+    def _on_capture(self, message: wire.Capture) -> None:
+        self._guard(self._governor.demand, message.deep, message.steps)
+
+    def _on_budget(self, message: wire.SetBudget) -> None:
+        self._guard(self._budget_changed, message.ratio)
+
+    def _guard(self, function: Callable[..., None], *args: Any) -> None:
+        """Run a listener; what it raises ends the windows and never reaches the script."""
+        if self._off:
+            return
+        try:
+            with self._lock:
+                function(*args)
+        except Exception as error:
+            self._off = True
+            self._context.fail(self.hook, error)
+            self._drop_open()
+
+    # --- steps ----------------------------------------------------------------------------------
+
+    def _step_began(self, index: int, start_ns: int) -> None:
+        if self._flag_next or self._beside is not None:
+            self._flag_next = False
+            self._steps.flag(wire.STEP_TRACED)
+        opened = self._opened
+        if opened is not None:
+            self._steps.flag(wire.STEP_TRACED)
+            if opened.lag_event is not None:
+                self._close_if_device_done(opened)
+            return
+        if self._steps.framework not in ("", self.framework):
+            return
+        if not self._governor.started:
+            self._governor.start(start_ns)
+        if start_ns >= self._report_ns:
+            self._report()
+        if start_ns < self._look_again_ns:
+            return
+        plan = self._governor.plan(start_ns)
+        if plan is not None and self._may_open(plan, start_ns):
+            self._open(plan, index, start_ns)
+
+    def _step_ended(self, index: int, start_ns: int, end_ns: int, flags: int) -> None:
+        self._governor.step_ended(flags)
+        if self._beside is not None:
+            self._beside.overlapped_ns.append(end_ns - start_ns)
+            if 0 < self._beside.saved_at_ns <= end_ns:
+                self._tell_beside()
+        opened = self._opened
+        if opened is None or index < opened.first_step or opened.lag_event is not None:
+            return
+        if flags & wire.STEP_COMPILED and not opened.plan.demanded:
+            self._break_off("a compile")
+            return
+        if not opened.steps:
+            opened.start_ns = start_ns
+        opened.compiled = opened.compiled or bool(flags & wire.STEP_COMPILED)
+        opened.steps.append((start_ns, end_ns - start_ns))
+        opened.end_ns = end_ns
+        if len(opened.steps) >= opened.plan.steps:
+            opened.spans = self._steps.take_spans()
+            self._flag_next = True
+            opened.lag_event = self._device_event()
+            if opened.lag_event is None:
+                self._close(opened)
+            else:
+                self._close_if_device_done(opened)
+
+    def _may_open(self, plan: Plan, now_ns: int) -> bool:
+        """Whether nothing else stands in the way; says what does."""
+        if not self._idle.is_set() or self._beside is not None:
+            return False
+        if self._others_running():
+            why = "the script's own profiler"
+        else:
+            why = self._spool.why_full()
+        if not why:
+            return True
+        self._look_again_ns = now_ns + RETRY_FULL_NS
+        if plan.demanded:
+            self._failed(plan, "waited for " + why)
+        elif self._governor.block(why):
+            self._report()
+        return False
+
+    # --- one window -----------------------------------------------------------------------------
+
+    def _open(self, plan: Plan, index: int, start_ns: int) -> None:
+        self._made += 1
+        opened = Opened(
+            key="%d-%d" % (self._pid, self._made),
+            plan=plan,
+            way=self._way,
+            thread=get_ident(),
+            first_step=index,
+            start_ns=start_ns,
+            anchor=clock.anchor(),
+        )
+        before = clock.now_ns()
+        self._is_ours(True)
+        try:
+            self._start(opened)
+        except BusyError as busy:
+            self._look_again_ns = start_ns + RETRY_BUSY_NS
+            if self._governor.block(str(busy)):
+                self._report()
+            return
+        except Exception as error:
+            self._failed(plan, "%s: %s" % (type(error).__name__, error))
+            return
+        finally:
+            self._is_ours(False)
+        self._opened = opened
+        self._steps.start_spans()
+        self._steps.flag(wire.STEP_TRACED)
+        opened.start_cost_ns = clock.now_ns() - before
+
+    def _close(self, opened: Opened) -> None:
+        """End the recording, on the training thread, and hand the rest to the saver."""
+        self._opened = None
+        before = clock.now_ns()
+        self._is_ours(True)
+        try:
+            result = opened.way.stop()
+        except Exception as error:
+            self._failed(opened.plan, "%s: %s" % (type(error).__name__, error))
+            return
+        finally:
+            self._is_ours(False)
+        opened.stop_cost_ns = clock.now_ns() - before
+        self._idle.clear()
+        if self._saves_beside(opened):
+            self._beside = opened
+        saver = threading.Thread(target=self._save, args=(opened, [result]), name="fwtop-window")
+        saver.daemon = True
+        saver.start()
+
+    def _break_off(self, why: str) -> None:
+        """End the open window, if there is one, and throw it away."""
+        opened, self._opened = self._opened, None
+        if opened is None:
+            return
+        self._steps.take_spans()
+        self._flag_next = True
+        before = clock.now_ns()
+        self._abort(opened)
+        now = clock.now_ns()
+        self._governor.spent(opened.start_cost_ns + now - before, now)
+        self._governor.block(why)
+
+    def _drop_open(self) -> None:
+        opened, self._opened = self._opened, None
+        if opened is not None:
+            try:
+                self._abort(opened)
+            except Exception as error:
+                self._context.fail(self.hook, error)
+
+    def _abort(self, opened: Opened) -> None:
+        """Only the thread that started a trace can end it; from another one it is left alone."""
+        if opened.thread != get_ident() and not self.ends_on_any_thread:
+            return
+        self._is_ours(True)
+        try:
+            opened.way.abort()
+        finally:
+            self._is_ours(False)
+
+    def _failed(self, plan: Plan, reason: str) -> None:
+        now = clock.now_ns()
+        delay = self._governor.failed(plan, now)
+        self._context.send(wire.WindowFailed(now, reason[:400], now + delay))
+        self._report()
+
+    # --- saving, on a thread of its own ---------------------------------------------------------
+
+    def _save(self, opened: Opened, results: List[Any]) -> None:
+        """`results` holds the one result, and is emptied here: the last reference frees it."""
+        try:
+            self._save_and_tell(opened, results.pop())
+        except Exception as error:
+            with self._lock:
+                self._beside = None
+                self._failed(opened.plan, "%s: %s" % (type(error).__name__, error))
+        finally:
+            self._idle.set()
+
+    def _save_and_tell(self, opened: Opened, result: Any) -> None:
+        path = self._spool.new_path(self.suffix)
+        partial = path + ".partial"
+        before = clock.now_ns()
+        try:
+            os.close(os.open(partial, os.O_CREAT | os.O_WRONLY, 0o600))  # Kineto would print
+            opened.way.save(result, partial)
+            opened.size_bytes = os.stat(partial).st_size
+            if opened.size_bytes == 0:
+                raise OSError("the profiler wrote nothing")
+            os.rename(partial, path)
+        except BaseException:
+            _remove(partial)
+            raise
+        with self._lock:
+            opened.path = path
+            opened.saved_at_ns = clock.now_ns()
+            opened.save_ns = opened.saved_at_ns - before
+            if self._beside is None:
+                self._tell(opened)
+
+    def _tell_beside(self) -> None:
+        """A step has ended after the saving did: what the saving cost is known."""
+        opened, self._beside = self._beside, None
+        if opened is not None and opened.saved_at_ns:
+            self._tell(opened)
+
+    def _tell(self, opened: Opened) -> None:
+        cost = self._cost(opened)
+        self._spool.added(opened.path, opened.size_bytes)
+        self._governor.closed(opened.plan, cost, clock.now_ns())
+        self._context.send(_message(opened, cost, self.trace_format))
+        self._report()
+
+    def _saves_beside(self, opened: Opened) -> bool:
+        return opened.way.stop_is_short and not opened.plan.deep
+
+    def _cost(self, opened: Opened) -> WindowCost:
+        """Wall time that the training thread lost. Where saving holds the GIL that is all of it,
+        else what the steps beside it took beyond the median."""
+        traced = sum(duration for _, duration in opened.steps) - opened.start_cost_ns
+        median = None if opened.compiled else self._steps.median_step_ns()
+        slowdown = slowdown_ns(traced, len(opened.steps), median)
+        save_ns = opened.save_ns
+        beside = opened.overlapped_ns
+        if beside and median is not None:
+            save_ns = min(save_ns, max(0, sum(beside) - len(beside) * median))
+        return WindowCost(opened.start_cost_ns, opened.stop_cost_ns, save_ns, slowdown)
+
+    # --- what else happens ----------------------------------------------------------------------
+
+    def _report(self) -> None:
+        now = clock.now_ns()
+        self._report_ns = now + REPORT_NS
+        self._context.send(self._governor.report(now, self._steps.hook_cost_ns))
+
+    def _budget_changed(self, ratio: float) -> None:
+        self._governor.set_budget(ratio, clock.now_ns())
+        self._report()
+
+    def _compile_began(self) -> None:
+        opened = self._opened
+        if opened is not None and opened.thread == get_ident() and not opened.plan.demanded:
+            self._break_off("a compile")
+
+    def _make_way(self) -> None:
+        """The script's own profiler is about to start: ours ends first."""
+        self._guard(self._stand_down)
+        opened = self._opened
+        if (opened is not None and opened.thread != get_ident()) or self._beside is not None:
+            self._idle.wait(MAX_WAIT_S)
+
+    def _stand_down(self) -> None:
+        self._governor.stand_down("the script's own profiler")
+        opened = self._opened
+        if opened is not None and opened.thread == get_ident():
+            self._break_off("the script's own profiler")
+        self._report()
+
+    def _others_over(self) -> None:
+        self._guard(self._governor.stand_up)
+
+    def _before_fork(self) -> None:
+        """A child must not inherit a running profiler, which would record there for ever."""
+        opened = self._opened
+        if opened is not None and opened.thread == get_ident():
+            self._guard(self._break_off, "a fork")
+
+    def _after_fork_in_child(self) -> None:
+        self._off = True
+        self._opened = self._beside = None
+        self._lock = threading.RLock()
+
+    # --- the device -----------------------------------------------------------------------------
+
+    def _close_if_device_done(self, opened: Opened) -> None:
+        """Kernels that still run would be missing. A step or two later they have ended, and the
+        device has work queued while we stop; only a script far ahead of it is made to wait."""
+        if opened.lag_event.query():
+            self._close(opened)
+            return
+        opened.lag_steps += 1
+        if opened.lag_steps > MAX_DEVICE_LAG_STEPS:
+            opened.lag_event.synchronize()
+            self._close(opened)
+
+
+def _message(opened: Opened, cost: WindowCost, trace_format: str) -> wire.Window:
+    plan, spans = opened.plan, opened.spans
+    return wire.Window(
+        window_key=opened.key,
+        path=opened.path,
+        format=trace_format,
+        deep=plan.deep,
+        first_step=opened.first_step,
+        step_count=len(opened.steps),
+        start_ns=opened.start_ns,
+        end_ns=opened.end_ns,
+        anchor_monotonic_ns=opened.anchor[0],
+        anchor_unix_ns=opened.anchor[1],
+        start_cost_ns=cost.start_ns,
+        stop_cost_ns=cost.stop_ns,
+        save_cost_ns=cost.save_ns,
+        slowdown_ns=cost.slowdown_ns,
+        way=opened.way.name,
+        size_bytes=opened.size_bytes,
+        counted=plan.counted,
+        level=opened.level,
+        step_start_ns=[start for start, _ in opened.steps],
+        step_duration_ns=[duration for _, duration in opened.steps],
+        span_phase=[phase for phase, _, _ in spans],
+        span_start_ns=[start for _, start, _ in spans],
+        span_end_ns=[end for _, _, end in spans],
+    )
+
+
+def _remove(path: str) -> None:
+    try:
+        os.unlink(path)
+    except OSError:
+        pass
