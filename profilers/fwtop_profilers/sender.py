@@ -20,6 +20,7 @@ import socket
 import sys
 import threading
 from collections import deque
+from itertools import islice
 from typing import Any, Callable, Deque, Dict, Iterable, List, Optional, Tuple
 
 from fwtop_profilers import wire
@@ -40,6 +41,7 @@ MAX_QUEUED = 20_000
 MAX_QUEUED_SILENT = 500
 """The bound while the process has not introduced itself, and perhaps never will."""
 MAX_OUTBOX_BYTES = 4 << 20
+MAX_BATCH = 64
 MAX_RECEIVED = 1 << 16
 LOSSES_EVERY_NS = 1_000_000_000
 STATES = (wire.Framework, wire.StepSource, wire.Governor, wire.Rank)
@@ -229,17 +231,17 @@ class Sender:
                 timer[1] = now + timer[0]
                 if not _quietly(timer[2]):
                     timer[0] = 0
+        queue = self._queue
+        while queue and self._outbox_bytes <= MAX_OUTBOX_BYTES:
+            self._put(queue.popleft())
         for source in list(self.sources):
             if self._outbox_bytes > MAX_OUTBOX_BYTES:
-                return
+                break
             try:
                 for message in source():
                     self._put(message)
             except Exception:
                 self._messages_dropped += 1
-        queue = self._queue
-        while queue and self._outbox_bytes <= MAX_OUTBOX_BYTES:
-            self._put(queue.popleft())
         losses = (self._messages_dropped, self._bytes_dropped)
         if losses != self._losses_told and (now >= self._losses_at or stopping):
             self._losses_told, self._losses_at = losses, now + LOSSES_EVERY_NS
@@ -275,22 +277,29 @@ class Sender:
         outbox = self._outbox
         try:
             while outbox:
-                line, repeatable = outbox[0]
-                sent = link.send(memoryview(line)[self._sent_of_first :])
-                self._sent_of_first += sent
-                if self._sent_of_first < len(line):
+                batch = [line for line, _ in islice(outbox, MAX_BATCH)]
+                batch[0] = batch[0][self._sent_of_first :]
+                self._sent(link.sendmsg(batch))  # at once: a script may end between two sends
+                if self._sent_of_first:
                     return None
-                outbox.popleft()
-                self._outbox_bytes -= len(line)
-                self._sent_of_first = 0
-                if repeatable and self._unread_bytes < MAX_OUTBOX_BYTES:
-                    self._unread.append(line)
-                    self._unread_bytes += len(line)
         except (BlockingIOError, InterruptedError):
             return None
         except OSError:
             self._lost()
         return None
+
+    def _sent(self, count: int) -> None:
+        """The socket took `count` bytes more."""
+        count += self._sent_of_first
+        outbox = self._outbox
+        while outbox and count >= len(outbox[0][0]):
+            line, repeatable = outbox.popleft()
+            count -= len(line)
+            self._outbox_bytes -= len(line)
+            if repeatable and self._unread_bytes < MAX_OUTBOX_BYTES:
+                self._unread.append(line)
+                self._unread_bytes += len(line)
+        self._sent_of_first = count
 
     def _read(self) -> None:
         link = self._socket

@@ -113,6 +113,7 @@ class TorchProbe:
         """The probe's functions are none that Dynamo should compile."""
         modules = (steps_module, whole_steps, open_step, cycles, fetches, step_log, guard_module)
         functions = list(functions_of(*modules, updates, step_hooks))
+        leave_alone(self._torch, functions_of(import_hook), deep=False)
         return leave_alone(self._torch, [*functions, self._optimizer_made])
 
     def _install_optimizer(self) -> str:
