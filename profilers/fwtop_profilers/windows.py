@@ -77,6 +77,7 @@ class Opened:
     end_ns: int = 0
     compiled: bool = False
     level: Optional[str] = None
+    wanted_steps: int = 0
     steps: List[Tuple[int, int]] = field(default_factory=list)
     """(start_ns, duration_ns) of the traced steps so far."""
     spans: List[Tuple[str, int, int]] = field(default_factory=list)
@@ -264,7 +265,7 @@ class Windows:
         opened.compiled = opened.compiled or bool(flags & wire.STEP_COMPILED)
         opened.steps.append((start_ns, end_ns - start_ns))
         opened.end_ns = end_ns
-        if len(opened.steps) >= opened.plan.steps:
+        if len(opened.steps) >= opened.wanted_steps:
             opened.spans = self._steps.take_spans()
             self._flag_next = True
             opened.lag_event = self._device_event()
@@ -302,6 +303,7 @@ class Windows:
             first_step=index,
             start_ns=start_ns,
             anchor=clock.anchor(),
+            wanted_steps=plan.steps,
         )
         before = clock.now_ns()
         self._is_ours(True)

@@ -15,7 +15,7 @@ from fwtop_profilers import hook_cost, wire
 from fwtop_profilers.guard import Guard
 from fwtop_profilers.patches import Patches
 from fwtop_profilers.probe import Context
-from fwtop_profilers.tensorflow import ranks, step_hooks
+from fwtop_profilers.tensorflow import ranks, step_hooks, windows
 from fwtop_profilers.whole_steps import WholeSteps
 
 POLL_S = 1.0
@@ -54,6 +54,7 @@ class TensorFlowProbe:
             ("function", self._install_function),
             ("backward", self._install_tape),
             ("input", self._install_iterators),
+            ("windows", self._install_windows),
             ("rank", self._install_rank),
         ):
             self._part(name, install)
@@ -120,6 +121,10 @@ class TensorFlowProbe:
                 )
                 found.append(name)
         return ", ".join(found) or "none: this version's iterators are not known"
+
+    def _install_windows(self, guard: Guard) -> str:
+        self._undo.append(windows.install(self._context, self._tensorflow))
+        return windows.describe()
 
     def _install_rank(self, guard: Guard) -> str:
         place = ranks.from_tf_config()
