@@ -9,18 +9,21 @@ from __future__ import annotations
 
 import sys
 from types import ModuleType
-from typing import Any, Callable, Dict, List, Tuple
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from fwtop_profilers import hook_cost, wire
 from fwtop_profilers.guard import Guard
 from fwtop_profilers.patches import Patches
 from fwtop_profilers.probe import Context
-from fwtop_profilers.tensorflow import ranks, step_hooks, windows
+from fwtop_profilers.tensorflow import memory, ranks, step_hooks, windows
+from fwtop_profilers.tensorflow.tracing import Tracing
 from fwtop_profilers.whole_steps import WholeSteps
 
 POLL_S = 1.0
+MEMORY = "tensorflow memory"
 FUNCTION = "tensorflow.python.eager.polymorphic_function.polymorphic_function"
 TRACING = "tensorflow.python.eager.polymorphic_function.tracing_compilation"
+AUTOGRAPH = "tensorflow.python.autograph.impl.api"
 TAPE = "tensorflow.python.eager.backprop"
 ITERATORS = (
     ("tensorflow.python.data.ops.iterator_ops", "OwnedIterator"),
@@ -43,6 +46,8 @@ class TensorFlowProbe:
         self._undo: List[Callable[[], None]] = []
         self._hooks: Dict[str, str] = {}
         self._told: Any = None
+        self._device = ""
+        self._tracing: Optional[Tracing] = None
         self._installed = False
 
     def install(self) -> None:
@@ -51,6 +56,7 @@ class TensorFlowProbe:
             return
         self._installed = True
         for name, install in (
+            ("compile", self._install_tracing),
             ("function", self._install_function),
             ("backward", self._install_tape),
             ("input", self._install_iterators),
@@ -85,17 +91,23 @@ class TensorFlowProbe:
         if how:
             self._hooks[name] = how
 
+    def _install_tracing(self, guard: Guard) -> str:
+        self._tracing = tracing = Tracing(self._context, guard, windows.compile_began)
+        self._patches.replace(_loaded(TRACING), "_create_concrete_function", tracing.wrap_create)
+        autograph = sys.modules.get(AUTOGRAPH)
+        if not hasattr(autograph, "_fall_back_unconverted"):
+            return "traces"
+        self._patches.replace(autograph, "_fall_back_unconverted", tracing.wrap_fallback)
+        return "traces, AutoGraph's fallbacks"
+
     def _install_function(self, guard: Guard) -> str:
-        steps = self._context.steps
+        steps, tracing = self._context.steps, self._tracing
+        if tracing is None:
+            return "none: traces are not seen"
         self._patches.replace(
             _loaded(FUNCTION).Function,
             "__call__",
-            lambda original: step_hooks.wrap_function_call(original, steps, guard),
-        )
-        self._patches.replace(
-            _loaded(TRACING),
-            "_create_concrete_function",
-            lambda original: step_hooks.wrap_tracing(original, steps, guard),
+            lambda original: step_hooks.wrap_function_call(original, steps, guard, tracing),
         )
         return "Function.__call__"
 
@@ -139,7 +151,20 @@ class TensorFlowProbe:
         steps = self._context.steps
         if steps.index and not steps.hook_call_cost_ns:
             steps.hook_call_cost_ns = hook_cost.calibrate(*self._rehearsal())
+        if not self._context.disabled(MEMORY):
+            self._read_memory()
         self._tell()
+
+    def _read_memory(self) -> None:
+        try:
+            for reading in memory.readings(self._tensorflow):
+                self._context.send(reading)
+                self._device = self._device or reading.device
+        except Exception as error:
+            self._context.fail(MEMORY, error)
+        steps = self._context.steps
+        if steps.index and steps.framework == "tensorflow":
+            self._device = self._device or "cpu"
 
     def _tell(self) -> None:
         """Send `Framework` if anything of it is news."""
@@ -147,6 +172,7 @@ class TensorFlowProbe:
             name="tensorflow",
             version=str(getattr(self._tensorflow, "__version__", "")),
             hooks=dict(self._hooks),
+            device=self._device or None,
         )
         if framework != self._told:
             self._told = framework
@@ -154,6 +180,7 @@ class TensorFlowProbe:
 
     def _forked(self) -> None:
         self._told = None
+        self._device = ""
 
     def _rehearsal(self) -> Tuple[Callable[[], None], int]:
         """The hooks of a plain step, on a tracker of their own, and how many calls they are."""

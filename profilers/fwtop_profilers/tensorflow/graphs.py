@@ -18,6 +18,7 @@ MARK = "_fwtop_holds"
 """Attribute of a FuncGraph, and of the mapping in a function's cache, which itself has slots."""
 GRADIENTS = 1
 UPDATE = 2
+XLA = 4
 _MAX_DEPTH = 64
 
 
@@ -30,7 +31,11 @@ def is_eager() -> bool:
 def mark_open_graphs(holds: int) -> None:
     """The graph under construction on this thread, and those around it, hold so much."""
     ops: Any = sys.modules["tensorflow.python.framework.ops"]
-    graph = ops.get_default_graph()
+    mark_graph(ops.get_default_graph(), holds)
+
+
+def mark_graph(graph: Any, holds: int) -> None:
+    """A graph, and those around it, hold so much."""
     for _ in range(_MAX_DEPTH):
         if graph is None:
             return

@@ -13,50 +13,51 @@ from fwtop_profilers.clock import now_ns
 from fwtop_profilers.guard import Guard
 from fwtop_profilers.tensorflow import graphs
 from fwtop_profilers.tensorflow.graphs import GRADIENTS, UPDATE
+from fwtop_profilers.tensorflow.tracing import Tracing
 from fwtop_profilers.whole_steps import WholeSteps
 
 Hook = Callable[..., Any]
 
+BOUNDARY = GRADIENTS | UPDATE
 
-def wrap_function_call(original: Hook, steps: WholeSteps, guard: Guard) -> Hook:
+
+def wrap_function_call(original: Hook, steps: WholeSteps, guard: Guard, tracing: Tracing) -> Hook:
     """`tf.function`'s call: a step, if what it holds is one."""
 
     @functools.wraps(original)
     def call(self: Any, *args: Any, **kwds: Any) -> Any:
         if guard.off:
             return original(self, *args, **kwds)
-        key = holds = 0
-        began: Optional[int] = None
+        holds = 0
+        begin = now_ns()
         try:
-            cache = self._function_cache
-            holds = graphs.holds(cache)
-            if not graphs.is_eager():
+            holds = graphs.holds(self._function_cache)
+            tells = graphs.is_eager()
+            if not tells:
                 if holds:
                     graphs.mark_open_graphs(holds)
-                return_plain = True
-            else:
-                return_plain = bool(self._run_functions_eagerly) or graphs.other_replica(steps)
-            if not return_plain:
-                key = id(cache)
-                if holds:
-                    _begin(steps, holds, key, None)
-                else:
-                    began = now_ns()
+            elif self._run_functions_eagerly or graphs.other_replica(steps):
+                tells = False
+            elif holds & BOUNDARY:
+                _begin(steps, holds, id(self), None)
         except Exception as error:
             guard.fail(error)
-            return_plain = True
-        if return_plain:
+            tells = False
+        if not tells:
             return original(self, *args, **kwds)
+        count, traced_ns = tracing.count, tracing.traced_ns
         try:
             return original(self, *args, **kwds)
         finally:
             try:
-                if not holds:  # its first call traced it, and now it is known what it holds
-                    holds = graphs.holds(self._function_cache)
-                    if holds:
-                        _begin(steps, holds, key, began)
-                if holds:
-                    _end(steps, holds, key)
+                if tracing.count != count:
+                    tracing.called(self, begin, traced_ns)
+                    if not holds & BOUNDARY:  # this call traced it, and now it is known
+                        holds = graphs.holds(self._function_cache)
+                        if holds & BOUNDARY:
+                            _begin(steps, holds, id(self), begin)
+                if holds & BOUNDARY:
+                    _end(steps, holds, id(self))
             except Exception as error:
                 guard.fail(error)
 
@@ -157,20 +158,3 @@ def samples_of(batch: Any, depth: int = 0) -> Optional[int]:
     shape = getattr(batch, "shape", None)
     rank = getattr(shape, "rank", None)
     return int(shape[0]) if rank and shape is not None and shape[0] is not None else None
-
-
-def wrap_tracing(original: Hook, steps: WholeSteps, guard: Guard) -> Hook:
-    """The tracing of a function: what its graph holds becomes known of the function."""
-
-    @functools.wraps(original)
-    def create(function_type: Any, type_context: Any, func_graph: Any, options: Any) -> Any:
-        try:
-            return original(function_type, type_context, func_graph, options)
-        finally:
-            try:
-                if not guard.off:
-                    graphs.note(options.function_cache, func_graph)
-            except Exception as error:
-                guard.fail(error)
-
-    return create
