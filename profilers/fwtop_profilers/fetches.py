@@ -52,20 +52,17 @@ class Own(NamedTuple):
 class Fetches:
     """Runs since the last backward or optimizer step."""
 
-    __slots__ = ("_overflowed", "_runs")
+    __slots__ = ("_overflowed", "runs")
 
     def __init__(self) -> None:
-        self._runs: List[Run] = []
+        self.runs: List[Run] = []
         self._overflowed = False
-
-    def __bool__(self) -> bool:
-        return bool(self._runs)
 
     def add(
         self, key: int, begin: int, end: int, training: bool, batch: bool, samples: Optional[int]
     ) -> None:
         """Note one fetch. `batch` is False where it only made the iterator."""
-        runs = self._runs
+        runs = self.runs
         run = runs[-1] if runs else None
         if run is None or run.key != key or run.exhausted or run.training is not training:
             if len(runs) >= MAX_RUNS:  # nobody fetches that often for one backward
@@ -83,11 +80,15 @@ class Fetches:
     def exhausted(self, key: int, begin: int, end: int, training: bool) -> None:
         """Note that an iterator had no more (or raised)."""
         self.add(key, begin, end, training, False, None)
-        self._runs[-1].exhausted = True
+        self.runs[-1].exhausted = True
 
     def take(self) -> Own:
         """Split the runs, and start anew."""
-        runs, self._runs = self._runs, []
+        runs, self.runs = self.runs, []
+        if len(runs) == 1 and not self._overflowed:  # nearly always
+            run = runs[0]
+            if run.training and run.batches:
+                return Own(False, run.begin, run.end, run.waited, run.samples, runs)
         last_evaluation = -1
         for at, run in enumerate(runs):
             if self._is_evaluation(run, runs):
@@ -111,7 +112,7 @@ class Fetches:
 
     def clear(self) -> None:
         """Forget them."""
-        self._runs = []
+        self.runs = []
         self._overflowed = False
 
     @staticmethod

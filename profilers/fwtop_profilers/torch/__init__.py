@@ -19,6 +19,7 @@ from fwtop_profilers import (
     import_hook,
     open_step,
     step_log,
+    step_rules,
     whole_steps,
     wire,
 )
@@ -111,8 +112,8 @@ class TorchProbe:
 
     def _leave_alone(self) -> str:
         """The probe's functions are none that Dynamo should compile."""
-        modules = (steps_module, whole_steps, open_step, cycles, fetches, step_log, guard_module)
-        functions = list(functions_of(*modules, updates, step_hooks))
+        modules = (steps_module, step_rules, whole_steps, open_step, cycles, fetches, step_log)
+        functions = list(functions_of(*modules, guard_module, updates, step_hooks))
         leave_alone(self._torch, functions_of(import_hook), deep=False)
         return leave_alone(self._torch, [*functions, self._optimizer_made])
 
