@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fwtop.queries import log, operators, step_bins
-from fwtop.recording.model import PHASES, LogChunk, Window
+from fwtop.queries import log, operators, run, step_bins
+from fwtop.recording.model import PHASES, LogChunk, Run, Window
 from fwtop.recording.store import Recording
-from fwtop.tui.script_terminal import ScriptTerminal
+from fwtop.tui.script_terminal import MAX_COLUMNS, SCREEN_LINES, ScriptTerminal
 from fwtop.tui.snapshot import LogView, Moment, OperatorsView, StepBin, TimeAxis, Wanted
 
 NEWEST_WINDOWS = 200
@@ -119,6 +119,17 @@ class OperatorsReader:
         )
 
 
+def terminal_size(this: Run) -> tuple[int, int]:
+    """Columns and rows of the terminal that the script wrote to.
+
+    Without a terminal, or where none is recorded, no line is broken before the emulator's own end.
+    """
+    columns, rows = this.options.get("columns"), this.options.get("rows")
+    if this.options.get("terminal") and isinstance(columns, int) and isinstance(rows, int):
+        return columns, rows
+    return MAX_COLUMNS, SCREEN_LINES
+
+
 class LogReader:
     """Interprets each piece of output once while it follows; starts anew where the cursor goes."""
 
@@ -134,10 +145,10 @@ class LogReader:
     def view(self, wanted: Wanted, moment: Moment) -> LogView:
         """What had been printed by the moment shown."""
         full = wanted.full == "log"
-        key = (moment.until_ns, full, wanted.log_columns)
+        key = (moment.until_ns, full)
         if key != self._key or self._terminal is None:
             self._key = key
-            self._begin(moment, full, wanted.log_columns)
+            self._begin(moment, full)
         elif not self._more(moment):
             assert self._view is not None
             return self._view
@@ -150,8 +161,9 @@ class LogReader:
         )
         return self._view
 
-    def _begin(self, moment: Moment, full: bool, columns: int) -> None:
-        self._terminal = ScriptTerminal(columns, keep=50_000 if full else 5_000)
+    def _begin(self, moment: Moment, full: bool) -> None:
+        columns, rows = terminal_size(run.get_run(self._recording))
+        self._terminal = ScriptTerminal(columns, 50_000 if full else 5_000, rows)
         at = moment.at_ns if moment.until_ns is not None else (1 << 62)
         pieces = log.chunks_before(self._recording, at, FULL_TAIL_BYTES if full else TAIL_BYTES)
         self._whole = not pieces or pieces[0].id == 1

@@ -21,7 +21,8 @@ from rich.style import Style
 from fwtop.tui.drawing import Span
 
 SCREEN_LINES = 24
-"""How far up the script may move its cursor (several progress bars at once)."""
+"""How far up the script may move its cursor (several progress bars at once), if nothing tells."""
+MAX_LINES = 200
 MAX_COLUMNS = 400
 PLAIN_AT_LEAST = 4096
 """Below this many characters the short way saves nothing."""
@@ -78,12 +79,15 @@ class _Screen(pyte.Screen):  # type: ignore[misc]
 class ScriptTerminal:
     """Feed it chunks of output; read `lines()`."""
 
-    def __init__(self, columns: int = 160, keep: int = 10_000) -> None:
+    def __init__(
+        self, columns: int = 160, keep: int = 10_000, screen_lines: int = SCREEN_LINES
+    ) -> None:
         self.columns = max(20, min(MAX_COLUMNS, columns))
+        self.screen_lines = max(2, min(MAX_LINES, screen_lines))
         self.kept: deque[LogLine] = deque(maxlen=keep)
         self.dropped = 0
         self._skipping = False
-        self._screen = _Screen(self.columns, SCREEN_LINES, self._keep)
+        self._screen = _Screen(self.columns, self.screen_lines, self._keep)
         self._screen.set_mode(pyte.modes.LNM)
         self._stream = pyte.Stream(self._screen)
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
@@ -101,7 +105,8 @@ class ScriptTerminal:
                 return
             data, self._skipping = rest, False
         text = self._decoder.decode(data).replace("\r\n", "\n")
-        if len(text) > PLAIN_AT_LEAST and text.count("\n") > 2 * SCREEN_LINES and self._plain(text):
+        many = len(text) > PLAIN_AT_LEAST and text.count("\n") > 2 * self.screen_lines
+        if many and self._plain(text):
             text = self._feed_plain(text)
         self._stream.feed(text)
 
@@ -111,7 +116,7 @@ class ScriptTerminal:
         look = (cursor.attrs.fg, cursor.attrs.bg, cursor.attrs.bold, cursor.attrs.reverse)
         if look != ("default", "default", False, False) or self._screen.margins is not None:
             return False
-        if any(self._screen.buffer[y] for y in range(cursor.y + 1, SCREEN_LINES)):
+        if any(self._screen.buffer[y] for y in range(cursor.y + 1, self.screen_lines)):
             return False
         return NOT_PLAIN.search(text) is None
 
@@ -124,16 +129,16 @@ class ScriptTerminal:
             self._keep(self._screen.buffer[y], self._screen.times_ns[y])
         self._screen.erase_in_display(2)
         self._screen.cursor_position()
-        for line in lines[1 : -SCREEN_LINES - 1]:
+        for line in lines[1 : -self.screen_lines - 1]:
             for start in range(0, max(1, len(line)), self.columns):
                 self._keep_text(line[start : start + self.columns].rstrip())
-        return "\n".join(lines[-SCREEN_LINES - 1 :])
+        return "\n".join(lines[-self.screen_lines - 1 :])
 
     def lines(self) -> tuple[LogLine, ...]:
         """Every line held, oldest first, up to the last one with anything on it."""
         screen = self._screen
         last = screen.cursor.y
-        for y in range(SCREEN_LINES - 1, last, -1):
+        for y in range(self.screen_lines - 1, last, -1):
             if screen.buffer.get(y):
                 last = y
                 break

@@ -111,7 +111,6 @@ class PanelScreen(Screen[None]):
             subjects=subjects,
             full=self.SUBJECT,
             columns=self.columns(),
-            log_columns=self.log_columns(before.log_columns),
         )
 
     def columns(self) -> int:
@@ -120,10 +119,6 @@ class PanelScreen(Screen[None]):
         if steps:
             return max(10, steps[0].inner_width - SCALE - 1)
         return max(10, self.size.width - 14)
-
-    def log_columns(self, before: int) -> int:
-        """How wide the script's terminal is taken to be."""
-        return before
 
     def show_keys(self, notice: str = "") -> None:
         """The hints for what is focused."""
