@@ -6,16 +6,18 @@ already interpreted), so that a tick costs milliseconds however long the run.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from time import perf_counter
 
+from fwtop.analysis.placement import device_of
 from fwtop.analysis.steps import StepFigures, StepTotals, figures, of_steps
 from fwtop.queries import compiles, devices, host, memory, run, step_bins, steps
-from fwtop.recording.model import Process, Run, Step
+from fwtop.recording.model import Device, DeviceProcess, MemorySample, Process, Run, Step
 from fwtop.recording.schema import ROLLUP_NS
 from fwtop.recording.store import Recording, RecordingError
 from fwtop.tui.readers import BinsReader, LogReader, OperatorsReader
 from fwtop.tui.snapshot import (
+    Allocator,
     CompileView,
     FindingsView,
     GpusView,
@@ -69,7 +71,7 @@ class Collector:
             "steps": lambda: self._steps(wanted, moment, axis),
             "operators": lambda: self._operators.view(wanted, moment),
             "compile": lambda: self._compile(wanted, moment),
-            "gpus": lambda: self._gpus(moment, axis),
+            "gpus": lambda: self._gpus(this, moment, axis),
             "host": lambda: self._host(moment, axis),
             "log": lambda: self._log.view(wanted, moment),
             "findings": lambda: self._found(this),
@@ -153,9 +155,10 @@ class Collector:
             totals=compiles.totals(self.recording, moment.until_ns),
         )  # fmt: skip
 
-    def _gpus(self, moment: Moment, axis: TimeAxis) -> GpusView:
+    def _gpus(self, this: Run, moment: Moment, axis: TimeAxis) -> GpusView:
         recording = self.recording
         found = devices.devices(recording)
+        users = devices.device_processes(recording)
         return GpusView(
             devices=found,
             latest={s.device_id: s for s in devices.latest(recording, moment.until_ns)},
@@ -165,9 +168,44 @@ class Collector:
                 )
                 for device in found
             },
-            processes=devices.device_processes(recording),
+            processes=users,
             axis=axis,
+            allocators=self._allocators(this, moment, axis, found, users),
+            out_of_memory=memory.out_of_memory(recording, moment.until_ns),
         )
+
+    def _allocators(
+        self,
+        this: Run,
+        moment: Moment,
+        axis: TimeAxis,
+        found: Sequence[Device],
+        users: Sequence[DeviceProcess],
+    ) -> dict[int, Allocator]:
+        by_id = {process.id: process for process in self._processes()}
+        readings: dict[int, list[MemorySample]] = {}
+        for sample in memory.latest(self.recording, moment.until_ns):
+            process = by_id.get(sample.process_id)
+            device = device_of(sample, process, found, users, this.environment)
+            if device is not None:
+                readings.setdefault(device.id, []).append(sample)
+        return {
+            device_id: self._allocator(samples, axis) for device_id, samples in readings.items()
+        }
+
+    def _allocator(self, samples: Sequence[MemorySample], axis: TimeAxis) -> Allocator:
+        most = max(samples, key=lambda sample: sample.allocated_bytes or 0)
+        return Allocator(
+            allocated_bytes=_sum(sample.allocated_bytes for sample in samples),
+            reserved_bytes=_sum(sample.reserved_bytes for sample in samples),
+            peak_bytes=most.allocated_peak_bytes if len(samples) == 1 else None,
+            retries=_sum(sample.retries for sample in samples),
+            readings=samples,
+            history=memory.history(
+                self.recording, most.process_id, most.device,
+                axis.start_ns, axis.end_ns, axis.count,
+            ),
+        )  # fmt: skip
 
     def _host(self, moment: Moment, axis: TimeAxis) -> HostView:
         return HostView(
@@ -193,6 +231,12 @@ class Collector:
 
 
 _EVENT_KINDS = ("compile", "graph_break", "recompile", "trace", "retrace", "xla", "fallback")
+
+
+def _sum(values: Iterable[int | None]) -> int | None:
+    """Of what is known; None where nothing is."""
+    known = [value for value in values if value is not None]
+    return sum(known) if known else None
 
 
 def _recent_figures(recent: Sequence[Step]) -> StepFigures | None:

@@ -24,6 +24,7 @@ from fwtop.recording.model import (
     Notice,
     OperatorDetail,
     OperatorRow,
+    OutOfMemory,
     Process,
     Run,
     Step,
@@ -130,6 +131,21 @@ class CompileView:
 
 
 @dataclass(frozen=True, slots=True)
+class Allocator:
+    """What the run's allocators have of one device: of all its processes together."""
+
+    allocated_bytes: int | None
+    reserved_bytes: int | None
+    peak_bytes: int | None
+    """The most that was ever allocated; unknown where several processes share the device."""
+    retries: int | None
+    readings: Sequence[MemorySample] = ()
+    """One a process."""
+    history: Sequence[MemorySample] = ()
+    """Of the process with most, along the axis."""
+
+
+@dataclass(frozen=True, slots=True)
 class GpusView:
     """Devices, their latest samples, and the samples along the axis."""
 
@@ -138,6 +154,9 @@ class GpusView:
     history: Mapping[int, Sequence[DeviceSample]]
     processes: Sequence[DeviceProcess]
     axis: TimeAxis
+    allocators: Mapping[int, Allocator] = field(default_factory=dict)
+    """By device; one that no process of the run has memory on is absent."""
+    out_of_memory: Sequence[OutOfMemory] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +201,7 @@ class Snapshot:
     governors: Sequence[Governor] = ()
     marks: Sequence[Mark] = ()
     memory: Sequence[MemorySample] = ()
+    """The newest reading of each process's allocators."""
     devices: Sequence[Device] = ()
     watching: bool = True
     """Whether there is a live run behind the recording; else its state says what it last was."""
@@ -200,6 +220,11 @@ class Snapshot:
         """Whether the run still goes on."""
         return self.watching and self.run.live
 
+    @property
+    def has_terminal(self) -> bool:
+        """Whether the script writes to a terminal, and reads what is typed there."""
+        return bool(self.run.options.get("terminal"))
+
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
@@ -216,7 +241,6 @@ class Wanted:
     """How much time the plots show; 0 is the whole run."""
     columns: int = 100
     operator: str | None = None
-    log_columns: int = 160
 
     @property
     def until_ns(self) -> int | None:

@@ -12,6 +12,7 @@ from fwtop.tui import places
 from fwtop.tui.places import Box, Part, Split
 from fwtop.tui.screens.panel_screen import LAST_HINTS, PanelScreen
 from fwtop.tui.snapshot import Snapshot, Wanted
+from fwtop.tui.widgets.allocators import out_of_memory_rows
 from fwtop.tui.widgets.compiles import CompileEvents, CompileTree
 from fwtop.tui.widgets.findings import Findings
 from fwtop.tui.widgets.gpus import GpuHistory, GpuProcesses, Gpus
@@ -22,9 +23,6 @@ from fwtop.tui.widgets.operators import Kernels, OperatorDetails, Operators
 from fwtop.tui.widgets.panel import Panel
 from fwtop.tui.widgets.steps import Distribution, PhasesOverTime, SlowestSteps, Steps
 from fwtop.tui.widgets.table import Table
-
-LOG_TIMES = 14
-"""Cells that the full log's times and frame take."""
 
 
 class FullScreen(PanelScreen):
@@ -184,7 +182,10 @@ class GpusScreen(FullScreen):
     def split(self, width: int, height: int) -> Split:
         """Rows above, history, processes."""
         count = len(self.snapshot.devices) if self.snapshot is not None else 1
-        lines = count * (1 if width >= 130 else 2) + 2
+        view = self.snapshot.gpus if self.snapshot is not None else None
+        lines = count * (2 if width >= 130 else 3) + 2
+        if view is not None:
+            lines += len(out_of_memory_rows(view.out_of_memory, width, full=True))
         return Split(
             (
                 Part("gpus", 1, min(lines, max(4, height // 3)), most=max(4, lines)),

@@ -13,10 +13,16 @@ from fwtop.formatting import (
     format_ratio,
     format_watts,
 )
-from fwtop.recording.model import Device, DeviceProcess, DeviceSample
+from fwtop.recording.model import Device, DeviceProcess, DeviceSample, MemorySample
 from fwtop.tui import charts
 from fwtop.tui.drawing import Row, columns, fit, width_of
-from fwtop.tui.snapshot import GpusView, Snapshot
+from fwtop.tui.snapshot import Allocator, GpusView, Snapshot
+from fwtop.tui.widgets.allocators import (
+    allocator_parts,
+    allocator_plot,
+    out_of_memory_rows,
+    readings_by_process,
+)
 from fwtop.tui.widgets.panel import Panel
 from fwtop.tui.widgets.table import Column, Table
 from fwtop.tui.widgets.time_plot import along, plot, spread
@@ -34,7 +40,9 @@ class Gpus(Panel):
     ABOUT = (
         "● marks a device that this run uses. Utilisation is the share of time in which some "
         "kernel ran (not how much of the GPU it filled). Power stands against its limit. "
-        "▼ throttle: the clocks were held down, and why. tx is to the device, rx from it."
+        "▼ throttle: the clocks were held down, and why. ↑ is what the device sends, ↓ what it "
+        "receives. alloc: what this run's allocators have handed out of what they reserved of the "
+        "device, and the most there was; mem is what the driver sees, of everybody."
     )
 
     def awaited(self, snapshot: Snapshot) -> str | None:
@@ -53,8 +61,16 @@ class Gpus(Panel):
         """Used devices first; histories under each while they fit."""
         view = snapshot.gpus
         assert view is not None
+        troubles = out_of_memory_rows(view.out_of_memory, width, self.full)
+        troubles = troubles[: max(0, height - 2)]
+        return [*self._devices(view, width, height - len(troubles)), *troubles]
+
+    def _devices(self, view: GpusView, width: int, height: int) -> list[Row]:
         devices = sorted(view.devices, key=lambda device: (not device.used, device.id))
-        blocks = [device_rows(device, view.latest.get(device.id), width) for device in devices]
+        blocks = [
+            device_rows(device, view.latest.get(device.id), view.allocators.get(device.id), width)
+            for device in devices
+        ]
         while sum(map(len, blocks)) > height and max(map(len, blocks)) > 1:
             longest = max(map(len, blocks))
             last = max(index for index, block in enumerate(blocks) if len(block) == longest)
@@ -73,7 +89,9 @@ class Gpus(Panel):
         return rows
 
 
-def device_rows(device: Device, sample: DeviceSample | None, width: int) -> list[Row]:
+def device_rows(
+    device: Device, sample: DeviceSample | None, allocator: Allocator | None, width: int
+) -> list[Row]:
     """The device on one line, and what did not fit on a second and third one."""
     used = ("●", "good") if device.used else ("○", "dim")
     if sample is None:
@@ -97,7 +115,7 @@ def device_rows(device: Device, sample: DeviceSample | None, width: int) -> list
     if not narrow:
         row.append((f"/{format_bytes(total)}", "dim"))
     rows: list[Row] = [row]
-    for part in _more(sample):
+    for part in _more(sample, allocator):
         if width_of(rows[-1]) + 2 + width_of(part) <= width:
             rows[-1] += [("  ", "text"), *part]
         else:
@@ -105,7 +123,7 @@ def device_rows(device: Device, sample: DeviceSample | None, width: int) -> list
     return rows
 
 
-def _more(sample: DeviceSample) -> list[Row]:
+def _more(sample: DeviceSample, allocator: Allocator | None) -> list[Row]:
     """What else is known, each a small group that stays together."""
     parts: list[Row] = []
     if sample.power_w is not None:
@@ -114,6 +132,7 @@ def _more(sample: DeviceSample) -> list[Row]:
     if sample.temperature_c is not None:
         hot = "warn" if sample.temperature_c >= 85 else "strong"
         parts.append([(fit(format_celsius(sample.temperature_c), 6, "right"), hot)])
+    parts += allocator_parts(allocator)
     if sample.sm_clock_hz is not None:
         parts.append([("sm ", "dim"), (format_hertz(sample.sm_clock_hz), "text")])
     if sample.pcie_tx_bytes_per_s is not None or sample.pcie_rx_bytes_per_s is not None:
@@ -160,19 +179,24 @@ class GpuHistory(Panel):
         return NONE_FOUND if snapshot.gpus is None or not snapshot.gpus.devices else None
 
     def body(self, snapshot: Snapshot, width: int, height: int) -> list[Row]:
-        """Three plots side by side for each device."""
+        """Three plots side by side for each device, and its allocator's where there is one."""
         view = snapshot.gpus
         assert view is not None
         devices = sorted(view.devices, key=lambda device: (not device.used, device.id))
         rows: list[Row] = []
         each = max(4, (height - 1) // max(1, len(devices)))
-        third = (width - 4) // 3
+        count = 4 if view.allocators and width >= 100 else 3
+        each_width = (width - 2 * (count - 1)) // count
         for device in devices:
             if len(rows) + 4 > height:
                 break
             rows.append([(f"{device.index} {device.name}", "strong")])
-            plots = [_plot(view, device, snapshot, third, each - 1, number) for number in range(3)]
-            rows += columns(plots, [third] * 3)
+            plots = [
+                _plot(view, device, snapshot, each_width, each - 1, number) for number in range(3)
+            ]
+            if count == 4:
+                plots.insert(2, allocator_plot(view, device, snapshot, each_width, each - 1))
+            rows += columns(plots, [each_width] * count)
         return rows
 
 
@@ -204,7 +228,10 @@ class GpuProcesses(Table[DeviceProcess]):
     TITLE = "Processes on the GPUs"
     SORT = "memory"
     NEEDS = frozenset({"gpus"})
-    ABOUT = "Processes that hold memory on a device, as last seen; ● are this run's."
+    ABOUT = (
+        "Processes that hold memory on a device, as last seen; ● are this run's. Memory is what "
+        "the driver sees; allocated, reserved and peak are what the process's own allocator says."
+    )
 
     def awaited(self, snapshot: Snapshot) -> str | None:
         """There is none."""
@@ -229,6 +256,11 @@ class GpuProcesses(Table[DeviceProcess]):
         view = snapshot.gpus
         assert view is not None
         names = {device.id: str(device.index) for device in view.devices}
+        readings = readings_by_process(view, snapshot)
+
+        def own(process: DeviceProcess) -> MemorySample | None:
+            return readings.get((process.device_id, process.pid))
+
         return (
             Column("own", "run", 3, lambda p: ("●" if p.own else " ", "good"), None, "left"),
             Column("device", "GPU", 5, lambda p: (names.get(p.device_id, UNKNOWN), "text"),
@@ -236,6 +268,16 @@ class GpuProcesses(Table[DeviceProcess]):
             Column("pid", "pid", 8, lambda p: (str(p.pid), "text"), lambda p: p.pid),
             Column("memory", "memory", 10, lambda p: (format_bytes(p.memory_bytes), "strong"),
                    lambda p: p.memory_bytes),
+            Column("allocated", "allocated", 11,
+                   lambda p: (format_bytes(r.allocated_bytes if (r := own(p)) else None), "text"),
+                   lambda p: r.allocated_bytes if (r := own(p)) else None, rank=1),
+            Column("reserved", "reserved", 10,
+                   lambda p: (format_bytes(r.reserved_bytes if (r := own(p)) else None), "text"),
+                   lambda p: r.reserved_bytes if (r := own(p)) else None, rank=1),
+            Column("peak", "peak", 10,
+                   lambda p: (format_bytes(r.allocated_peak_bytes if (r := own(p)) else None),
+                              "text"),
+                   lambda p: r.allocated_peak_bytes if (r := own(p)) else None, rank=2),
             Column("name", "name", 0, lambda p: (p.name or UNKNOWN, "text"), lambda p: p.name or "",
                    "left"),
         )  # fmt: skip

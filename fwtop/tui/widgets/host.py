@@ -16,6 +16,7 @@ from fwtop.recording.model import HostProcess, HostSample
 from fwtop.tui import charts
 from fwtop.tui.drawing import Row, columns, fit
 from fwtop.tui.snapshot import HostView, Snapshot
+from fwtop.tui.widgets.allocators import unplaced_rows
 from fwtop.tui.widgets.panel import Panel
 from fwtop.tui.widgets.table import Column, Table
 from fwtop.tui.widgets.time_plot import along, plot
@@ -50,7 +51,8 @@ class Host(Panel):
         assert view is not None
         sample = view.latest
         assert sample is not None
-        rows = [_cpu(sample, width), _memory(sample, width), _run(sample, width), *_traffic(sample)]
+        rows = [_cpu(sample, width), _memory(sample, width), _run(sample, width)]
+        rows += [*unplaced_rows(snapshot, width), *_traffic(sample)]
         if height > len(rows) and sample.core_ratios:
             rows[1:1] = _cores(sample, width, height - len(rows))
         spare = height - len(rows)
@@ -98,7 +100,7 @@ def _run(sample: HostSample, width: int) -> Row:
     cores = UNKNOWN if sample.run_cpu_ratio is None else f"{sample.run_cpu_ratio:.2f}"
     row: Row = [
         ("run  ", "dim"), (fit(cores, 5, "right"), "strong"), (" cores ", "dim"),
-        (fit(format_bytes(sample.run_rss_bytes), 9, "right"), "strong"),
+        (fit(format_bytes(sample.run_rss_bytes), 9, "right"), "strong"), (" mem", "dim"),
     ]  # fmt: skip
     if width >= 44 and sample.run_processes is not None:
         row += [("  ", "dim"), (plural(sample.run_processes, "process", "processes"), "text")]
@@ -150,23 +152,30 @@ class HostHistory(Panel):
     ABOUT = Host.ABOUT
 
     def body(self, snapshot: Snapshot, width: int, height: int) -> list[Row]:
-        """Four plots, two by two."""
+        """Plots two by two: four, or six where there is room."""
         view = snapshot.host
         if view is None:
             return []
         half = (width - 2) // 2
-        tall = max(4, height // 2)
+        pairs = 3 if height >= 15 else 2
+        tall = max(4, height // pairs)
         cores = max((len(s.core_ratios) for s in view.history), default=0)
         plots = (
             ("cpu 100 %", lambda s: s.cpu_ratio, 1.0, "plot"),
             (f"run, of {cores} cores" if cores else "run, cores",
              lambda s: s.run_cpu_ratio, float(cores) or None, "plot"),
             ("memory", lambda s: s.memory_used_bytes, None, "plot 2"),
+            ("run's memory", lambda s: s.run_rss_bytes, None, "plot 2"),
             ("disk read + write",
              lambda s: _sum(s.disk_read_bytes_per_s, s.disk_write_bytes_per_s), None, "plot 3"),
+            ("network in + out",
+             lambda s: _sum(s.network_rx_bytes_per_s, s.network_tx_bytes_per_s), None, "plot 3"),
         )  # fmt: skip
-        drawn = [_plot(view, snapshot, half, tall, *entry) for entry in plots]
-        return [*columns(drawn[:2], [half, half]), *columns(drawn[2:], [half, half])]
+        rows: list[Row] = []
+        for first in range(0, 2 * pairs, 2):
+            drawn = [_plot(view, snapshot, half, tall, *one) for one in plots[first : first + 2]]
+            rows += columns(drawn, [half, half])
+        return rows
 
 
 def _sum(first: int | None, second: int | None) -> float | None:
@@ -186,7 +195,7 @@ def _plot(
     values = along(view.axis, view.history, figure)
     if top is None:
         top = charts.nice_ceiling(max((v for v in values if v is not None), default=1.0))
-        label += f" {format_bytes(top)}" + ("/s" if "disk" in label else "")
+        label += f" {format_bytes(top)}" + ("/s" if " + " in label else "")
     return plot(
         snapshot, view.axis, values, width=width, height=height, top=top, label=label, role=role
     )
