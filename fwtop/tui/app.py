@@ -16,33 +16,31 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from textual import on, work
-from textual.app import App, SystemCommand
+from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
-from fwtop import control
-from fwtop.formatting import format_ratio
 from fwtop.run_folder import RunFolder
 from fwtop.tui import timeline
 from fwtop.tui.front_buffer import FrontBuffer, diffed
 from fwtop.tui.keys import COMMANDS, KEYS
-from fwtop.tui.messages import Answered, Unreadable, Updated
-from fwtop.tui.screens.dialogs import Choice, Help, Option, Prompt, ratio_of
+from fwtop.tui.messages import Unreadable, Updated
+from fwtop.tui.requests import Requests
+from fwtop.tui.screens.dialogs import Help, Prompt
 from fwtop.tui.screens.full import FULL_SCREENS
 from fwtop.tui.screens.overview import Overview
 from fwtop.tui.screens.panel_screen import PanelScreen
 from fwtop.tui.snapshot import SUBJECTS, Snapshot, Wanted
 from fwtop.tui.terminal import drawn_on_the_terminal
+from fwtop.tui.time_actions import TimeActions
 from fwtop.tui.watcher import Watcher
 from fwtop.tui.widgets.header import state_of
 from fwtop.tui.widgets.log import Log
 from fwtop.tui.widgets.panel import Panel
-from fwtop.tui.widgets.steps import SlowestSteps
 from fwtop.tui.widgets.table import Table
 
 NOTICE_S = 6.0
 INTERVALS_S = (0.25, 0.5, 1.0, 2.0, 5.0, 10.0)
-SIGINT, SIGTERM, SIGKILL = 2, 15, 9
 
 
 def view(path: Path, folder: RunFolder | None) -> int | None:
@@ -59,7 +57,7 @@ def view(path: Path, folder: RunFolder | None) -> int | None:
     return app.script_status()
 
 
-class FwtopApp(App[None]):
+class FwtopApp(TimeActions, Requests):
     """Screens, keys, and the moment that everything shows."""
 
     TITLE = "fwtop"
@@ -196,34 +194,7 @@ class FwtopApp(App[None]):
         if text and passing:
             self.set_timer(NOTICE_S, lambda: self.say("") if self._notice == text else None)
 
-    # Where on the time axis, and which screen
-
-    def action_cursor(self, bins: int) -> None:
-        """Move the time cursor."""
-        self._at(lambda wanted, moment: timeline.moved(wanted, moment, bins))
-
-    def action_start(self) -> None:
-        """The cursor at the run's start."""
-        self._at(lambda wanted, moment: timeline.at(wanted, moment, 0))
-
-    def action_live(self) -> None:
-        """No cursor, no pause."""
-        self._at(lambda wanted, moment: timeline.live(
-            wanted if wanted.paused_ns is None else timeline.paused(wanted, moment)
-        ))  # fmt: skip
-
-    def action_pause(self) -> None:
-        """Freeze what is shown; recording goes on."""
-        self._at(timeline.paused)
-
-    def action_zoom(self, by: int) -> None:
-        """More or less time in the plots."""
-        self._at(lambda wanted, moment: timeline.zoomed(wanted, moment, by))
-
-    def _at(self, change: Callable[[Wanted, Any], Wanted]) -> None:
-        if self.snapshot is not None:
-            moment = self.snapshot.moment
-            self.want(lambda wanted: change(wanted, moment))
+    # Which screen, and how often
 
     def action_refresh_rate(self, by: int) -> None:
         """More or less often."""
@@ -283,11 +254,6 @@ class FwtopApp(App[None]):
             lambda text: panel.search(text) if text is not None else None,
         )
 
-    @on(SlowestSteps.Visited)
-    def _visit(self, message: SlowestSteps.Visited) -> None:
-        at_ns = message.step.start_ns + message.step.duration_ns // 2
-        self._at(lambda wanted, moment: timeline.at(wanted, moment, at_ns))
-
     def action_help(self) -> None:
         """The focused panel's figures, and all keys."""
         screen = self.panel_screen
@@ -297,108 +263,6 @@ class FwtopApp(App[None]):
             title, about = focused.TITLE, focused.ABOUT
         keys = [(written, does) for _, written, _, does in KEYS if written]
         self.push_screen(Help(title, about, keys))
-
-    def action_leave(self) -> None:
-        """Ask what to do with a run that is alive; else leave."""
-        if self.snapshot is None or not self.snapshot.live or self._folder is None:
-            self.exit()
-            return
-        self.push_screen(
-            Choice(
-                "The run goes on",
-                "What is to become of it?",
-                (
-                    Option("d", "detach", "training goes on; `fwtop attach` comes back"),
-                    Option("s", "stop", "send Ctrl-C (SIGINT) to the script, stay and watch"),
-                    Option("c", "cancel", "stay here"),
-                ),
-            ),
-            self._left,
-        )
-
-    def _left(self, answer: str | None) -> None:
-        if answer == "d":
-            self.exit()
-        elif answer in ("s", "i"):
-            self._send(SIGINT, "Ctrl-C")
-        elif answer == "t":
-            self._send(SIGTERM, "SIGTERM")
-
-    def action_interrupt(self) -> None:
-        """Ctrl-C: ask once, send on the second."""
-        if self.snapshot is None or not self.snapshot.live or self._folder is None:
-            self.exit()
-            return
-        self.push_screen(
-            Choice(
-                "Stop the script?",
-                "Ctrl-C again sends it Ctrl-C (SIGINT), as its own terminal would.",
-                (
-                    Option("i", "interrupt", "SIGINT, as Ctrl-C does (Ctrl-C again)"),
-                    Option("t", "terminate", "SIGTERM, for a script that ignores Ctrl-C"),
-                    Option("d", "detach", "leave the viewer, training goes on"),
-                    Option("c", "cancel", "stay here"),
-                ),
-                again="i",
-            ),
-            self._left,
-        )
-
-    def action_detach(self) -> None:
-        """Leave; the run goes on."""
-        self.exit()
-
-    # What is asked of the recorder
-
-    def _send(self, number: int, name: str) -> None:
-        self._request(control.SendSignal(number), f"{name} sent; waiting for the script to end")
-
-    def action_capture(self) -> None:
-        """One step in depth, now."""
-        self._request(control.CaptureWindow(), "deep window asked for: it opens at the next step")
-
-    def action_overhead(self) -> None:
-        """Another budget for trace windows."""
-
-        def answered(text: str | None) -> None:
-            if text is None or not text.strip():
-                return
-            ratio = ratio_of(text)
-            if ratio is None:
-                self.say(f"“{text}” is no share: type 1%, 0.5% or 0")
-                return
-            self._request(
-                control.SetOverhead(ratio), f"overhead budget is {format_ratio(ratio)} now"
-            )
-
-        self.push_screen(Prompt("overhead budget (1%, 0.5%, 0 for none):"), answered)
-
-    def action_mark(self) -> None:
-        """A note on the time axis."""
-        self.push_screen(
-            Prompt("mark this moment as:"),
-            lambda text: (
-                self._request(control.PlaceMark(text), f"marked “{text}”") if text else None
-            ),
-        )
-
-    def _request(self, request: control.Request, done: str) -> None:
-        if self._folder is None or self.snapshot is None or not self.snapshot.live:
-            self.say("the run is not live: there is no recorder to ask")
-            return
-        self._ask(self._folder.control_socket, request, done)
-
-    @work(thread=True)
-    def _ask(self, socket: Path, request: control.Request, done: str) -> None:
-        try:
-            control.ask(socket, request)
-            self.post_message(Answered(done))
-        except control.ControlError as error:
-            self.post_message(Answered(str(error), failed=True))
-
-    def on_answered(self, message: Answered) -> None:
-        """Say what became of it."""
-        self.say(message.text)
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """Every action, for the command palette."""

@@ -35,6 +35,7 @@ KEYS: tuple[tuple[str, str, str, str], ...] = (
     ("ctrl+z", "^z", "suspend_process", "suspend the viewer"),
     ("", "tab", "", "next panel; enter opens it"),
     ("", "s S /", "", "in tables: sort, the other way, filter"),
+    ("", "i f /", "", "in the log: answer the script, follow, search"),
 )
 
 COMMANDS: tuple[tuple[str, str, str], ...] = (

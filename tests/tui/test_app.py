@@ -426,3 +426,41 @@ def test_no_colour_is_written_under_no_color(finished: Path) -> None:
 )  # fmt: skip
 def test_a_share_is_read_as_people_write_it(text: str, ratio: float | None) -> None:
     assert ratio_of(text) == ratio
+
+
+async def test_i_in_the_log_types_a_line_into_the_scripts_terminal(
+    live: recordings.Builder, recorder: FakeRecorder
+) -> None:
+    live._db.execute("UPDATE run SET options = '{\"terminal\": true}'")
+    live.commit()
+    app = app_on(live)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await loaded(pilot)
+        app.screen.query_one(Log).focus()
+        await until(pilot, lambda: " i input " in screen_text(app))
+        await pilot.press("i")
+        await until(pilot, lambda: isinstance(app.screen, Prompt))
+        await pilot.press("y", "é", "escape")
+        await pilot.press("i")
+        await until(pilot, lambda: isinstance(app.screen, Prompt))
+        await pilot.press("y", "é", "enter")
+        await until(pilot, lambda: _kinds(recorder))
+        assert _kinds(recorder) == [control.SendInput.of("yé\n".encode())]
+        await pilot.press("i")
+        await until(pilot, lambda: isinstance(app.screen, Prompt))
+        await pilot.press("ctrl+c")
+        await until(pilot, lambda: isinstance(app.screen, Choice))
+
+
+async def test_a_script_without_a_terminal_is_not_typed_to(
+    live: recordings.Builder, recorder: FakeRecorder
+) -> None:
+    app = app_on(live)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await loaded(pilot)
+        app.screen.query_one(Log).focus()
+        await until(pilot, lambda: "f follow" in screen_text(app))
+        assert " i input " not in screen_text(app)
+        await pilot.press("i")
+        await until(pilot, lambda: "no terminal to type into" in screen_text(app))
+        assert _kinds(recorder) == []

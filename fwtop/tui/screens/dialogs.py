@@ -103,7 +103,11 @@ class Prompt(ModalScreen["str | None"]):
     """A line of text at the bottom; `changed` is told while it is typed. Escape returns None."""
 
     CSS_PATH = "dialogs.tcss"
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", show=False)]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "dismiss(None)", show=False),
+        # The line itself would copy.
+        Binding("ctrl+c", "interrupt", show=False, priority=True),
+    ]
 
     def __init__(
         self,
@@ -123,6 +127,12 @@ class Prompt(ModalScreen["str | None"]):
             line = Input(self._value, compact=True, select_on_focus=False)
             line.cursor_blink = False
             yield line
+
+    def action_interrupt(self) -> None:
+        """Ctrl-C means the script here too."""
+        app = self.app
+        self.dismiss(None)
+        app.call_later(app.run_action, "interrupt")
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Tell at once."""

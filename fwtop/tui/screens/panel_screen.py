@@ -7,7 +7,6 @@ from typing import ClassVar
 
 from textual import events
 from textual.app import ComposeResult
-from textual.binding import Binding
 from textual.reactive import var
 from textual.screen import Screen
 from textual.widget import Widget
@@ -65,7 +64,7 @@ class PanelScreen(Screen[None]):
         """The number of devices may change the places, and the run's end the keys."""
         if _gpus(before) != _gpus(after):
             self.put_panels()
-        if before is None or after is None or before.live != after.live:
+        if before is None or after is None or _keys_of(before) != _keys_of(after):
             self.show_keys(self.query_one(KeyLine).notice)
 
     def put_panels(self) -> None:
@@ -131,8 +130,7 @@ class PanelScreen(Screen[None]):
                     binding.key_display or binding.key.split(",")[0],
                     binding.description.lower(),
                 )
-                for binding in type(focused).BINDINGS
-                if isinstance(binding, Binding) and binding.show
+                for binding in focused.shown_keys()
             )
         self.query_one(KeyLine).show((*extra, *self.hints()), notice)
 
@@ -144,6 +142,11 @@ class PanelScreen(Screen[None]):
         """Shown again: say what is wanted, draw what is new."""
         self.ask()
         self.show_keys()
+
+
+def _keys_of(snapshot: Snapshot) -> tuple[bool, bool]:
+    """What decides which keys work."""
+    return snapshot.live, snapshot.has_terminal
 
 
 def _put(widget: Widget, box: Box) -> None:

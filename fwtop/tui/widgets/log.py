@@ -25,7 +25,8 @@ class Log(Panel):
     ABOUT = (
         "The script's output, as its own terminal would show it. Up, down, page up, page down and "
         "the wheel scroll back, f follows the end again; / searches, n and N go to the next and "
-        "the one before. With the time cursor it shows what had been printed by then."
+        "the one before. i types a line into the script's terminal, for one that asks (input(), "
+        "pdb). With the time cursor it shows what had been printed by then."
     )
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -36,6 +37,7 @@ class Log(Panel):
         Binding("g", "top", "Top", show=False),
         Binding("f,G", "follow", "Follow"),
         Binding("slash", "search", "Search", key_display="/"),
+        Binding("i", "input", "Input"),
         Binding("n", "match(1)", "Next match", show=False),
         Binding("N", "match(-1)", "Match before", show=False),
     ]
@@ -46,6 +48,9 @@ class Log(Panel):
         def __init__(self, log: Log) -> None:
             super().__init__()
             self.log_panel = log
+
+    class InputAsked(Message):
+        """A line is to be typed into the script's terminal."""
 
     def __init__(self, *, full: bool = False, id: str | None = None) -> None:
         super().__init__(full=full, id=id)
@@ -58,6 +63,13 @@ class Log(Panel):
         if snapshot.log is None or not snapshot.log.lines:
             return "Nothing printed so far." if snapshot.live else "The script printed nothing."
         return None
+
+    def shown_keys(self) -> list[Binding]:
+        """Input only while there is a terminal that takes it."""
+        keys = super().shown_keys()
+        if self.snapshot is not None and self.snapshot.live and self.snapshot.has_terminal:
+            return keys
+        return [key for key in keys if key.action != "input"]
 
     def headline(self, snapshot: Snapshot, width: int) -> Row:
         """Where the view stands."""
@@ -120,6 +132,10 @@ class Log(Panel):
     def action_search(self) -> None:
         """Ask for a text."""
         self.post_message(self.SearchAsked(self))
+
+    def action_input(self) -> None:
+        """Ask for a line for the script."""
+        self.post_message(self.InputAsked())
 
     def search(self, needle: str) -> None:
         """Show a text where it is; go to the last place."""

@@ -71,6 +71,10 @@ class Panel(Widget, can_focus=True):
         """What the panel waits for, if it has nothing to show yet."""
         return None
 
+    def shown_keys(self) -> list[Binding]:
+        """The keys of its own that the footer hints at."""
+        return [one for one in type(self).BINDINGS if isinstance(one, Binding) and one.show]
+
     # How it gets on the screen
 
     @property
