@@ -168,7 +168,7 @@ class OpenStep:
             self.index,
             end if part.start is None else part.start,
             end,
-            part.input if self._any_input else None,
+            (part.input or None if part.opaque else part.input) if self._any_input else None,
             part.forward,
             part.backward if self._any_backward and not part.opaque else None,
             (part.optimizer or None if part.opaque else part.optimizer)

@@ -22,6 +22,9 @@ from fwtop_profilers.open_step import Part
 from fwtop_profilers.step_log import StepRecord
 from fwtop_profilers.steps import HOLD_NS, MAX_HELD, PAUSE_FACTOR, PAUSE_NS, StepTracker
 
+MAX_ACCUMULATED = 64
+"""After so many backwards without an update that could be seen, each is a step."""
+
 
 class WholeSteps(StepTracker):
     """One process's steps, whoever bounds them."""
@@ -188,6 +191,10 @@ class WholeSteps(StepTracker):
         """It ended."""
         self.backward_end()
 
+    def awaits_optimizer(self) -> bool:
+        """Whether backwards so far are taken for accumulation, since an optimizer was made."""
+        return self._optimizers_made > 0 and self._part_backwards() < MAX_ACCUMULATED
+
     # --- threads that compute in the training thread's stead --------------------------------------
 
     def compute_for(self, thread: int, owner: int) -> None:
@@ -211,7 +218,7 @@ class WholeSteps(StepTracker):
             self._cycle.reset_step()
             part = self._part
             if part.start is not None or self.index:
-                part.flags |= wire.STEP_GAP
+                part.flags = part.flags & ~wire.STEP_COMPILED | wire.STEP_GAP
             part.start = None if self._fetches else judged if self.source != "batch" else now
             self._forward_from = judged
         super()._settle(now)

@@ -118,6 +118,14 @@ class TensorFlowProbe:
             "gradient",
             lambda original: step_hooks.wrap_gradient(original, steps, guard),
         )
+        others = steps.parameters_changed
+
+        def changed() -> Optional[bool]:
+            if steps.framework == "tensorflow" or others is None:
+                return False if steps.awaits_optimizer() else None
+            return others()
+
+        steps.parameters_changed = changed
         return "GradientTape.gradient"
 
     def _install_iterators(self, guard: Guard) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 from typing import Any, Callable, Optional
 
+from fwtop_profilers import wire
 from fwtop_profilers.clock import now_ns
 from fwtop_profilers.guard import Guard
 from fwtop_profilers.tensorflow import graphs
@@ -56,6 +57,7 @@ def wrap_function_call(original: Hook, steps: WholeSteps, guard: Guard, tracing:
                         holds = graphs.holds(self._function_cache)
                         if holds & BOUNDARY:
                             _begin(steps, holds, id(self), begin)
+                    steps.flag(wire.STEP_COMPILED)  # beginning may have made the step anew
                 if holds & BOUNDARY:
                     _end(steps, holds, id(self))
             except Exception as error:
@@ -155,6 +157,9 @@ def samples_of(batch: Any, depth: int = 0) -> Optional[int]:
             if found is not None:
                 return found
         return None
+    if type(batch).__name__ == "PerReplica":
+        each = [samples_of(value, depth + 1) for value in batch.values]
+        return None if None in each else sum(count for count in each if count is not None)
     shape = getattr(batch, "shape", None)
     rank = getattr(shape, "rank", None)
     return int(shape[0]) if rank and shape is not None and shape[0] is not None else None

@@ -1,0 +1,229 @@
+"""Steps and phases of Keras and TensorFlow, each kind of loop in a real process."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from fwtop_profilers import wire
+from tests.profilers.collector import Collector
+from tests.profilers.tensorflow.scripts import EAGER, SETUP, phases, train, train_plain
+
+pytestmark = pytest.mark.tensorflow
+
+GAP, COMPILED = wire.STEP_GAP, wire.STEP_COMPILED
+
+
+@pytest.fixture
+def collector() -> Iterator[Collector]:
+    with Collector() as made:
+        yield made
+
+
+def flags(collector: Collector) -> list[int]:
+    return [step["flags"] for step in collector.steps()]
+
+
+def sources(collector: Collector) -> list[tuple[str, str]]:
+    return [(said["source"], said["detail"]) for said in collector.messages("StepSource")]
+
+
+def test_fit_counts_training_batches_alone(collector: Collector) -> None:
+    code = (
+        SETUP
+        + """
+model = make()
+model.compile("sgd", "mse")
+history = model.fit(x[:76], y[:76], batch_size=8, epochs=2, verbose=0, validation_data=(x, y))
+model.predict(x, verbose=0)
+print(history.history["loss"])
+"""
+    )
+    result = train(collector, code)
+    assert [step["samples"] for step in collector.steps()] == ([8] * 9 + [4]) * 2
+    assert flags(collector) == [COMPILED] + [0] * 9 + [GAP] + [0] * 9
+    assert [phases(step) for step in collector.steps()] == [set()] * 20
+    assert sources(collector) == [("batch", "Keras fit")]
+    assert result.stdout == train_plain(collector, code)
+
+
+def test_several_batches_an_execution_are_told_as_such(collector: Collector) -> None:
+    code = """
+model = make()
+model.compile("sgd", "mse", steps_per_execution=5)
+model.fit(x, y, batch_size=8, epochs=2, verbose=0)
+"""
+    train(collector, SETUP + code)
+    assert [step["samples"] for step in collector.steps()] == [40] * 4
+    assert sources(collector)[-1][1].startswith("Keras fit, 5 batches an execution")
+
+
+def test_eager_fit_has_phases(collector: Collector) -> None:
+    code = """
+model = make()
+model.compile("sgd", "mse", run_eagerly=True)
+model.fit(x, y, batch_size=8, epochs=1, verbose=0)
+"""
+    train(collector, SETUP + code)
+    assert len(collector.steps()) == 10
+    for step in collector.steps():
+        assert {"forward", "backward", "optimizer"} <= phases(step)
+        assert step["forward"] + step["backward"] + step["optimizer"] <= step["duration_ns"]
+
+
+LOOP = """
+for epoch in range(2):
+    for a, b in data:
+        loss = step(a, b)
+    for a, b in data.take(3):
+        model(a)
+print(float(loss))
+"""
+
+
+def test_eager_loop_has_all_phases(collector: Collector) -> None:
+    result = train(collector, EAGER + LOOP)
+    assert [step["samples"] for step in collector.steps()] == [8] * 20
+    assert [flag & GAP for flag in flags(collector)] == [0] * 10 + [GAP] + [0] * 9
+    for step in collector.steps():
+        assert phases(step) == {"input", "forward", "backward", "optimizer"}
+        assert sum(step[phase] for phase in phases(step)) <= step["duration_ns"]
+    assert sources(collector) == [("optimizer", "")]
+    assert result.stdout == train_plain(collector, EAGER + LOOP)
+
+
+def test_traced_step_has_input_and_no_phase_that_nobody_saw(collector: Collector) -> None:
+    code = EAGER + "step = tf.function(step)" + LOOP
+    result = train(collector, code)
+    assert flags(collector) == [COMPILED] + [0] * 9 + [GAP] + [0] * 9
+    assert [phases(step) for step in collector.steps()] == [{"input"}] * 20
+    assert result.stdout == train_plain(collector, code)
+
+
+def test_step_within_a_traced_epoch_function_is_found_by_what_it_calls(
+    collector: Collector,
+) -> None:
+    code = """
+inner = tf.function(step)
+inner(x[:8], y[:8])
+outer = tf.function(lambda a, b: inner(a, b))
+for a, b in data:
+    outer(a, b)
+"""
+    train(collector, EAGER + code)
+    assert len(collector.steps()) == 11
+
+
+def test_gradients_are_traced_and_applied_eagerly(collector: Collector) -> None:
+    code = """
+@tf.function
+def gradients_of(a, b):
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_mean((model(a) - b) ** 2)
+    return tape.gradient(loss, model.trainable_variables)
+for a, b in data:
+    optimizer.apply(gradients_of(a, b), model.trainable_variables)
+"""
+    train(collector, EAGER + code)
+    assert len(collector.steps()) == 10
+    assert [phases(step) for step in collector.steps()] == [{"input", "optimizer"}] * 10
+
+
+def test_gradient_accumulation_is_one_step(collector: Collector) -> None:
+    code = """
+for at, (a, b) in enumerate(data):
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_mean((model(a) - b) ** 2)
+    found = tape.gradient(loss, model.trainable_variables)
+    total = found if at % 2 == 0 else [g + h for g, h in zip(total, found)]
+    if at % 2:
+        optimizer.apply_gradients(zip(total, model.trainable_variables))
+"""
+    train(collector, EAGER + code)
+    assert [step["samples"] for step in collector.steps()] == [16] * 5
+
+
+def test_two_optimizers_in_turn_are_one_step(collector: Collector) -> None:
+    code = """
+def trainer():
+    model, optimizer = make(), keras.optimizers.SGD(0.01)
+    @tf.function
+    def step(a, b):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean((model(a) - b) ** 2)
+        found = tape.gradient(loss, model.trainable_variables)
+        optimizer.apply_gradients(zip(found, model.trainable_variables))
+    return step
+first, second = trainer(), trainer()
+for a, b in data:
+    first(a, b)
+    second(a, b)
+"""
+    train(collector, SETUP + code)
+    assert len(collector.steps()) in (10, 11)  # the first iteration may count by halves
+    assert [step["samples"] for step in collector.steps()][-9:] == [8] * 9
+
+
+def test_train_on_batch(collector: Collector) -> None:
+    code = """
+model = make()
+model.compile("sgd", "mse")
+for at in range(6):
+    model.train_on_batch(x[:8], y[:8])
+"""
+    train(collector, SETUP + code)
+    assert flags(collector) == [COMPILED] + [0] * 5
+
+
+def test_prediction_alone_is_steps(collector: Collector) -> None:
+    train(collector, SETUP + "make().predict(x, batch_size=8, verbose=0)")
+    assert [step["samples"] for step in collector.steps()] == [8] * 10
+    assert sources(collector) == [("batch", "Keras evaluate or predict")]
+
+
+@pytest.mark.parametrize("how", ["fit", "traced", "eager"])
+def test_mirrored_replicas_are_one_step(collector: Collector, how: str) -> None:
+    code = """
+strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+with strategy.scope():
+    model, optimizer = make(), keras.optimizers.SGD(0.01)
+    optimizer.build(model.trainable_variables)
+    if sys.argv[1] == "fit":
+        model.compile(optimizer, "mse")
+if sys.argv[1] == "fit":
+    model.fit(x, y, batch_size=8, epochs=1, verbose=0)
+else:
+    run = lambda batch: strategy.run(step, args=batch)
+    run = tf.function(run) if sys.argv[1] == "traced" else run
+    for batch in strategy.experimental_distribute_dataset(data):
+        run(batch)
+"""
+    train(collector, EAGER + code, how, "mirrored")
+    assert [step["samples"] for step in collector.steps()] == [8] * 10
+
+
+def test_rank_from_tf_config(collector: Collector) -> None:
+    cluster = {"chief": ["localhost:1"], "worker": ["localhost:2", "localhost:3"]}
+    told = json.dumps({"cluster": cluster, "task": {"type": "worker", "index": 1}})
+    train(collector, SETUP, TF_CONFIG=told)
+    assert collector.messages("Rank") == [{"rank": 2, "local_rank": None, "world_size": 3}]
+
+
+def test_exceptions_pass_untouched(collector: Collector) -> None:
+    code = """
+@tf.function
+def broken(a, b):
+    step(a, b)
+    tf.debugging.assert_greater(a, 0.0)
+try:
+    broken(x[:8], y[:8])
+except tf.errors.InvalidArgumentError as error:
+    print("as ever")
+for a, b in data:
+    step(a, b)
+"""
+    result = train(collector, EAGER + code)
+    assert result.stdout == "as ever\n"
+    assert len(collector.steps()) in (10, 11)
