@@ -1,4 +1,4 @@
-"""A small real training under fwtop: `fwtop demo [torch]`.
+"""A small real training under fwtop: `fwtop demo [torch|tensorflow]`.
 
 Owns the choice of an interpreter that has the framework; the training is a script of
 `fwtop/demo/`, and is run as any user's script is.
@@ -17,8 +17,8 @@ from pathlib import Path
 from fwtop.cli import options
 from fwtop.cli.diagnostics import Code, Failure, say
 
-SCRIPTS = {"torch": "torch_demo.py"}
-INSTALL = {"torch": "pip install torch"}
+SCRIPTS = {"torch": "torch_demo.py", "tensorflow": "tensorflow_demo.py"}
+INSTALL = {"torch": "pip install torch", "tensorflow": "pip install tensorflow"}
 WATCHED_SECONDS = 120
 """With somebody who watches; Ctrl-C, or q in the viewer, ends it earlier."""
 UNWATCHED_SECONDS = 18
@@ -29,12 +29,14 @@ def configure(parser: ArgumentParser) -> None:
     """Add the demo's own options, and those of a run."""
     parser.add_argument("framework", nargs="?", default="torch", choices=sorted(SCRIPTS))
     parser.add_argument(
-        "--compile", action="store_true", help="torch.compile the whole model (some 20 s at first)"
+        "--compile",
+        action="store_true",
+        help="torch.compile the whole model (some 20 s at first), or XLA",
     )
     parser.add_argument(
         "--slow-input", action="store_true", help="make the input the bottleneck, to see it found"
     )
-    parser.add_argument("--workers", type=int, default=0, metavar="N", help="DataLoader workers")
+    parser.add_argument("--workers", type=int, default=0, metavar="N", help="loading workers")
     parser.add_argument("--seconds", type=float, metavar="N", help="how long to train")
     options.configure(parser)
 
