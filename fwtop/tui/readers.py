@@ -166,7 +166,9 @@ class LogReader:
         self._terminal = ScriptTerminal(columns, 50_000 if full else 5_000, rows)
         at = moment.at_ns if moment.until_ns is not None else (1 << 62)
         pieces = log.chunks_before(self._recording, at, FULL_TAIL_BYTES if full else TAIL_BYTES)
-        self._whole = not pieces or pieces[0].id == 1
+        # Ids are places in the output, so the first one may be any.
+        first = log.chunks(self._recording, limit=1)
+        self._whole = not pieces or pieces[0].id == first[0].id
         self._bytes = log.size(self._recording) if full else 0
         if not self._whole:
             self._terminal.skip_line()

@@ -22,7 +22,8 @@ def lines(path: Path, options: dict[str, Any], output: bytes) -> list[str]:
     """What a viewer shows of `output`, written under `options`."""
     builder = recordings.Builder(path, recordings.Spec(log=False))
     builder._db.execute("UPDATE run SET options = ?", (json.dumps(options),))
-    builder.insert("log", at_ns=1, stream=1, data=output)
+    # As in a real recording, the id is where the piece ends.
+    builder.insert("log", id=len(output), at_ns=1, stream=1, data=output)
     builder.finish()
     with open_recording(path) as recording:
         return [line.text for line in LogReader(recording).view(Wanted(), Moment(10**9)).lines]
@@ -44,6 +45,10 @@ def test_a_display_as_tall_as_the_terminal_overwrites_itself(tmp_path: Path) -> 
     tall = {"terminal": True, "columns": 80, "rows": rows}
     shown = lines(tmp_path / "a.fwtop", tall, first + again)
     assert shown == [f"new {number}" for number in range(rows - 1)]
+
+
+def test_a_question_is_shown_before_its_line_ends(tmp_path: Path) -> None:
+    assert lines(tmp_path / "run.fwtop", {}, b"go on? ") == ["go on?"]
 
 
 @pytest.mark.parametrize("options", [{}, {"terminal": True}, {"terminal": True, "columns": "80"}])

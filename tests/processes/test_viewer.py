@@ -1,0 +1,62 @@
+"""The viewer on a terminal of its own, with the recorder and the script as real processes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pyte
+import pyte.modes
+import pytest
+
+from tests.processes.live import LiveRun, wait_until
+
+
+@pytest.fixture
+def live(tmp_path: Path) -> Iterator[Callable[..., LiveRun]]:
+    made: list[LiveRun] = []
+
+    def make(*options: str, **named: Any) -> LiveRun:
+        made.append(LiveRun(tmp_path, *options, **named))
+        return made[-1]
+
+    yield make
+    for run in made:
+        run.clean()
+
+
+def display(run: LiveRun) -> str:
+    """What the terminal shows."""
+    screen = pyte.Screen(120, 40)
+    screen.set_mode(pyte.modes.LNM)
+    # pyte takes the keyboard protocol's sequence for a cursor's.
+    pyte.ByteStream(screen).feed(run.screen.partition(b"\x1b[?1049h")[2].replace(b"\x1b[>25u", b""))
+    return "\n".join(screen.display)
+
+
+def press(run: LiveRun, keys: str, shown: str) -> None:
+    """Type, and wait until something is shown."""
+    os.write(run.master, keys.encode())
+    wait_for(run, shown)
+
+
+def wait_for(run: LiveRun, shown: str) -> None:
+    try:
+        wait_until(lambda: shown in display(run), repr(shown))
+    except AssertionError as error:
+        raise AssertionError(f"{error}; the terminal shows\n{display(run)}") from None
+
+
+def test_a_script_that_asks_is_answered_from_the_log(live: Callable[..., LiveRun]) -> None:
+    run = live(script="asks.py").on_terminal()
+    wait_for(run, "go on?")
+    press(run, "6", "esc back")
+    press(run, "i", "to the script")
+    press(run, "yes, é", "yes, é")
+    press(run, "\r", "the answer was yes, é")
+    assert run.result() == {"answer": "yes, é"}
+    wait_for(run, "finished, exit 0")
+    os.write(run.master, b"q")
+    assert run.ended().status == 0
