@@ -67,14 +67,19 @@ def conclude(run_id: str, ending: Ending, quiet: bool) -> int:
     elif not quiet:
         _print_summary(done.recording)
     if ending.exit_status is None and ending.exit_signal is None:
-        raise Failure(
-            Code.LOST,
-            f"how the script of {run_id} ended is not known: it vanished together with its shim",
-            "what was recorded until then is kept",
-        )
+        raise end_not_seen(run_id)
     from fwtop.cli.follow import end_as
 
     return end_as(ending)
+
+
+def end_not_seen(run_id: str) -> Failure:
+    """The run is over, and nobody can say how."""
+    return Failure(
+        Code.LOST,
+        f"how the script of {run_id} ended is not known: it vanished together with its shim",
+        "what was recorded until then is kept",
+    )
 
 
 def _say_what_runs(run: PreparedRun) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fwtop.cli.diagnostics import Code, Failure, say
 from fwtop.cli.follow import Ending
-from fwtop.cli.record import conclude
+from fwtop.cli.record import conclude, end_not_seen
 from fwtop.launch import spec
 from fwtop.launch.recorder_process import RecorderError, RecorderProcess
 from fwtop.launch.session_end import risk
@@ -19,16 +19,18 @@ def view(folder: RunFolder, launch: spec.LaunchSpec, recorder: RecorderProcess |
     from fwtop.tui.app import view as show
 
     try:
-        status = show(Path(launch.live_recording), folder)
+        left = show(Path(launch.live_recording), folder)
     except RuntimeError as error:
         say_detached(folder.run_id)
         raise Failure(Code.TERMINAL, str(error), f"fwtop attach {folder.run_id}") from error
-    if status is None:
+    if not left.ended:
         say_detached(folder.run_id)
         return 0
     ending = _last_words(recorder)
     if ending is None:
-        return status
+        if left.exit_status is None:
+            raise end_not_seen(folder.run_id)
+        return left.exit_status
     return conclude(folder.run_id, ending, quiet=False)
 
 

@@ -11,7 +11,7 @@ import asyncio
 import signal
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -43,18 +43,23 @@ NOTICE_S = 6.0
 INTERVALS_S = (0.25, 0.5, 1.0, 2.0, 5.0, 10.0)
 
 
-def view(path: Path, folder: RunFolder | None) -> int | None:
-    """Show a recording until the user leaves; live if `folder` is the run's.
+@dataclass(frozen=True)
+class Left:
+    """How the run stood when the user left."""
 
-    Returns the script's exit status (128 + n for signal n) if the run has ended, None if the user
-    detached from a run that goes on.
-    """
+    ended: bool
+    exit_status: int | None = None
+    """The script's, 128 + n for signal n; None while it runs, and where nobody saw its end."""
+
+
+def view(path: Path, folder: RunFolder | None) -> Left:
+    """Show a recording until the user leaves; live if `folder` is the run's."""
     app = FwtopApp(path, folder)
     with drawn_on_the_terminal():
         app.run()
     if app.return_code:
         raise RuntimeError("the viewer failed; the run goes on")
-    return app.script_status()
+    return app.left()
 
 
 class FwtopApp(TimeActions, Requests):
@@ -107,14 +112,14 @@ class FwtopApp(TimeActions, Requests):
         """Let the thread end."""
         self._watcher.stop()
 
-    def script_status(self) -> int | None:
-        """The script's exit status as a shell tells it; None unless it is known to have ended."""
+    def left(self) -> Left:
+        """How the run stands."""
         run = self.snapshot.run if self.snapshot is not None else None
-        if run is None or run.state not in ("finished", "finishing"):
-            return None
+        if run is None or run.state not in ("finished", "finishing", "lost"):
+            return Left(ended=False)
         if run.exit_signal is not None:
-            return 128 + run.exit_signal
-        return run.exit_status
+            return Left(ended=True, exit_status=128 + run.exit_signal)
+        return Left(ended=True, exit_status=run.exit_status)
 
     def _display(self, screen: Screen[Any], renderable: Any) -> None:
         """Write only the cells that changed (see front_buffer)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pyte
 import pyte.modes
 import pytest
 
+from fwtop.cli.diagnostics import Code
 from tests.processes.live import LiveRun, wait_until
 
 
@@ -60,3 +62,15 @@ def test_a_script_that_asks_is_answered_from_the_log(live: Callable[..., LiveRun
     wait_for(run, "finished, exit 0")
     os.write(run.master, b"q")
     assert run.ended().status == 0
+
+
+def test_a_run_that_vanished_is_told_as_lost(live: Callable[..., LiveRun]) -> None:
+    run = live(script="asks.py").on_terminal()
+    wait_for(run, "go on?")
+    shim = run.told("shim")
+    for pid in (shim["pid"], shim["script_pid"]):
+        os.kill(pid, signal.SIGKILL)
+    wait_for(run, "its end was not seen")
+    os.write(run.master, b"q")
+    assert run.ended().status == Code.LOST
+    assert "goes on" not in display(run)

@@ -11,7 +11,7 @@ import pytest
 from textual.widgets import Input
 
 from fwtop import control
-from fwtop.tui.app import FwtopApp
+from fwtop.tui.app import FwtopApp, Left
 from fwtop.tui.screens.dialogs import Choice, Help, Prompt, ratio_of
 from fwtop.tui.screens.full import FULL_SCREENS
 from fwtop.tui.screens.overview import Overview
@@ -256,7 +256,16 @@ async def test_q_on_a_finished_recording_leaves_with_its_exit_status(tmp_path: P
         await loaded(pilot)
         assert "✖ failed, exit 3" in screen_text(app)
         await pilot.press("q")
-    assert app.script_status() == 3
+    assert app.left() == Left(ended=True, exit_status=3)
+
+
+async def test_a_run_whose_end_was_not_seen_is_not_one_that_goes_on(tmp_path: Path) -> None:
+    app = FwtopApp(recordings.build(tmp_path / "run.fwtop", steps=20, state="lost"))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await loaded(pilot)
+        assert "lost: its end was not seen" in screen_text(app)
+        await pilot.press("q")
+    assert app.left() == Left(ended=True)
 
 
 async def test_q_on_a_live_run_asks_and_detaches(live: recordings.Builder) -> None:
@@ -269,7 +278,7 @@ async def test_q_on_a_live_run_asks_and_detaches(live: recordings.Builder) -> No
         assert isinstance(app.screen, Overview)
         await pilot.press("q", "enter")
     assert not app.is_running
-    assert app.script_status() is None
+    assert app.left() == Left(ended=False)
 
 
 async def test_ctrl_c_asks_and_a_second_one_sends_sigint(
@@ -323,7 +332,7 @@ async def test_the_end_of_the_run_is_shown_and_told(live: recordings.Builder) ->
         assert "detach" not in screen_text(app).splitlines()[-1]
         await until(pilot, lambda: app.snapshot.steps.axis.whole)  # type: ignore[union-attr]
         await pilot.press("q")
-    assert app.script_status() == 137
+    assert app.left() == Left(ended=True, exit_status=137)
 
 
 async def test_the_log_scrolls_back_stays_there_and_follows_again(
