@@ -75,6 +75,8 @@ class StepCalls:
         original = getattr(owner, name, None)
         if not callable(original):
             return False
+        if hasattr(original, "fwtop_original"):
+            return True  # another framework's probe in this process has wrapped it
         setattr(owner, name, self._stepping(original))
         self._undo.append(lambda: setattr(owner, name, original))
         return True
@@ -92,6 +94,7 @@ class StepCalls:
             finally:
                 _quietly(steps.unit_end)
 
+        step.fwtop_original = original  # type: ignore[attr-defined]
         return step
 
 

@@ -15,7 +15,8 @@ from fwtop_profilers import hook_cost, wire
 from fwtop_profilers.guard import Guard
 from fwtop_profilers.patches import Patches
 from fwtop_profilers.probe import Context
-from fwtop_profilers.tensorflow import memory, ranks, step_hooks, windows
+from fwtop_profilers.step_calls import StepCalls
+from fwtop_profilers.tensorflow import graphs, memory, ranks, step_hooks, windows
 from fwtop_profilers.tensorflow.tracing import Tracing
 from fwtop_profilers.whole_steps import WholeSteps
 
@@ -60,6 +61,7 @@ class TensorFlowProbe:
             ("function", self._install_function),
             ("backward", self._install_tape),
             ("input", self._install_iterators),
+            ("call", self._install_call),
             ("windows", self._install_windows),
             ("rank", self._install_rank),
         ):
@@ -141,6 +143,13 @@ class TensorFlowProbe:
                 )
                 found.append(name)
         return ", ".join(found) or "none: this version's iterators are not known"
+
+    def _install_call(self, guard: Guard) -> str:
+        calls = StepCalls(self._context.steps, lambda: not graphs.is_eager())
+        calls.install()
+        self._undo.append(calls.uninstall)
+        source = self._context.steps.source or ""
+        return source if source.startswith("call:") else ""
 
     def _install_windows(self, guard: Guard) -> str:
         self._undo.append(windows.install(self._context, self._tensorflow))

@@ -136,8 +136,6 @@ def wrap_next(original: Hook, steps: WholeSteps, guard: Guard) -> Hook:
             raise
         try:
             end(samples_of(batch))
-            if not steps.framework:
-                steps.framework = "tensorflow"
         except Exception as error:
             guard.fail(error)
         return batch

@@ -227,3 +227,16 @@ for a, b in data:
     result = train(collector, EAGER + code)
     assert result.stdout == "as ever\n"
     assert len(collector.steps()) in (10, 11)
+
+
+@pytest.mark.parametrize("how", ["step", "step = tf.function(step)"])
+def test_a_call_that_the_user_names_is_the_step(collector: Collector, how: str) -> None:
+    code = """
+def iteration(a, b):
+    step(a, b)
+    step(a, b)
+for a, b in data:
+    iteration(a, b)
+"""
+    train(collector, EAGER + how + code, FWTOP_STEP_ON="call:__main__:iteration")
+    assert [step["samples"] for step in collector.steps()] == [8] * 10
