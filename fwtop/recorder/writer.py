@@ -98,7 +98,8 @@ class Writer:
         return True
 
     def _write(self) -> None:
-        for statement, rows in self._pending.items():
+        # A process's row before what updates it: another's update may have been queued earlier.
+        for statement, rows in sorted(self._pending.items(), key=lambda item: item[0] != sql.PROCESS):
             try:
                 self.connection.executemany(statement, rows)
             except sqlite3.OperationalError:

@@ -151,3 +151,17 @@ def test_reader_that_stays_keeps_it_in_wal_mode(
     assert reader.execute("SELECT count(*) FROM steps").fetchone() == (1,)
     reader.close()
     assert count(path, "steps") == 1
+
+
+def test_a_process_is_there_before_what_is_said_of_it(path: Path) -> None:
+    writer = create(path, 1 << 20)
+    for process in (1, 2):
+        row = (process, f"key-{process}", 7, 1, "[]", "", "", "", None, None, None, None, 0)
+        writer.add(sql.PROCESS, row)
+        writer.add(sql.PROCESS_STEP_SOURCE, ("optimizer", "", process))
+        if process == 1:
+            writer.flush(force=True)
+            writer.add(sql.PROCESS_STEP_SOURCE, ("backward", "", 1))  # before the second's Hello
+    assert writer.flush(force=True)
+    rows = sqlite3.connect(path).execute("SELECT step_source FROM processes ORDER BY id")
+    assert rows.fetchall() == [("backward",), ("optimizer",)]
