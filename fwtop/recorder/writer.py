@@ -99,7 +99,8 @@ class Writer:
 
     def _write(self) -> None:
         # A process's row before what updates it: another's update may have been queued earlier.
-        for statement, rows in sorted(self._pending.items(), key=lambda item: item[0] != sql.PROCESS):
+        pending = sorted(self._pending.items(), key=lambda item: item[0] != sql.PROCESS)
+        for statement, rows in pending:
             try:
                 self.connection.executemany(statement, rows)
             except sqlite3.OperationalError:
