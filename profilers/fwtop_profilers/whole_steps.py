@@ -63,7 +63,7 @@ class WholeSteps(StepTracker):
         part = self._part
         if self._batch_open:  # the last one found the end of its data, or raised
             self._judged_ns = now
-        elif part.start is not None and self._judged_ns is None and not self._fetches:
+        elif part.start is not None and self._judged_ns is None and not self._fetches.runs:
             period = self.log.median_period_ns()
             if period and now - part.start > max(PAUSE_NS, PAUSE_FACTOR * period):
                 self._judged_ns = now
@@ -193,7 +193,8 @@ class WholeSteps(StepTracker):
 
     def awaits_optimizer(self) -> bool:
         """Whether backwards so far are taken for accumulation, since an optimizer was made."""
-        return self._optimizers_made > 0 and self._part_backwards() < MAX_ACCUMULATED
+        waits = self._optimizers_made > 0 and self.source != "backward"
+        return waits and self._part_backwards() < MAX_ACCUMULATED
 
     # --- threads that compute in the training thread's stead --------------------------------------
 
@@ -211,6 +212,9 @@ class WholeSteps(StepTracker):
 
     # --- deciding -------------------------------------------------------------------------------
 
+    def _is_unsettled(self) -> bool:
+        return self._judged_ns is not None or super()._is_unsettled()
+
     def _settle(self, now: int) -> None:
         judged, self._judged_ns = self._judged_ns, None
         if judged is not None and self._is_untouched():
@@ -219,7 +223,7 @@ class WholeSteps(StepTracker):
             part = self._part
             if part.start is not None or self.index:
                 part.flags = part.flags & ~wire.STEP_COMPILED | wire.STEP_GAP
-            part.start = None if self._fetches else judged if self.source != "batch" else now
+            part.start = None if self._fetches.runs else judged if self.source != "batch" else now
             self._forward_from = judged
         super()._settle(now)
 
