@@ -22,8 +22,8 @@ from pathlib import Path
 from fwtop.tui import app
 if sys.argv[2] == "plain":
     app.diffed = lambda update, buffer: update
-status = app.view(Path(sys.argv[1]), None)
-print("status", status)
+left = app.view(Path(sys.argv[1]), None)
+print("status", left.exit_status)
 """
 QUIET_S = 0.4
 LIMIT_S = 30.0

@@ -195,6 +195,11 @@ async def test_the_time_cursor_moves_everything(finished: Path) -> None:
         text = screen_text(app)
         assert "┃ at 0:" in text
         assert f"step {shown.steps.at.index}" in text
+        assert "┃ of the whole run" in text, "findings are not of the cursor's moment"
+        await pilot.press("7")
+        await until(pilot, lambda: "These judge the whole run" in screen_text(app))
+        await pilot.press("escape")
+        await loaded(pilot)
         await pilot.press("end")
         await until(pilot, lambda: app.snapshot.moment.cursor_ns is None)  # type: ignore[union-attr]
         await pilot.press("home")

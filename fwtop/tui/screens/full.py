@@ -183,12 +183,15 @@ class GpusScreen(FullScreen):
         """Rows above, history, processes."""
         count = len(self.snapshot.devices) if self.snapshot is not None else 1
         view = self.snapshot.gpus if self.snapshot is not None else None
-        lines = count * (2 if width >= 130 else 3) + 2
+        parts = 90 if self.snapshot is None or not self.snapshot.memory else 135
+        lines = count * (1 + parts // max(40, width - 60)) + 2
         if view is not None:
             lines += len(out_of_memory_rows(view.out_of_memory, width, full=True))
         return Split(
             (
-                Part("gpus", 1, min(lines, max(4, height // 3)), most=max(4, lines)),
+                Part(
+                    "gpus", 1, min(lines, max(4, height // 3)), most=max(4, min(lines, height // 2))
+                ),
                 Part("gpu_history", 4, 6, priority=1),
                 Part("gpu_processes", 2, 4, priority=2),
             )

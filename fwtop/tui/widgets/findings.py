@@ -38,8 +38,8 @@ class Findings(Panel):
     NEEDS = frozenset({"findings"})
     ABOUT = (
         "✖ error, ▲ warning, • for your information. → says what to do next. A finding is drawn "
-        "from the figures in this recording; its evidence is on the full screen (7). Notices are "
-        "fwtop's own: hooks that failed, messages that were lost."
+        "from the figures of the whole run, wherever the time cursor stands; its evidence is on "
+        "the full screen (7). Notices are fwtop's own: hooks that failed, messages that were lost."
     )
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -65,9 +65,12 @@ class Findings(Panel):
     def headline(self, snapshot: Snapshot, width: int) -> Row:
         """How many."""
         view = snapshot.findings
+        row: Row = []
+        if snapshot.moment.cursor_ns is not None:
+            row.append(("┃ of the whole run", "cursor"))
         if view is None or not (view.findings or view.notices):
-            return []
-        row: Row = [(plural(len(view.findings), "finding"), "dim")]
+            return row
+        row.append((f"{'  ' if row else ''}{plural(len(view.findings), 'finding')}", "dim"))
         if view.notices:
             row.append((f", {plural(len(view.notices), 'notice')}", "dim"))
         return row
@@ -82,6 +85,11 @@ class Findings(Panel):
 
     def _all_rows(self, view: FindingsView, width: int) -> list[Row]:
         rows: list[Row] = []
+        if self.full and self.snapshot is not None and self.snapshot.moment.cursor_ns is not None:
+            said = "These judge the whole run, not only what was before the time cursor."
+            for line in wrap(said, width):
+                rows.append([(line, "cursor")])
+            rows.append([])
         for finding in view.findings:
             rows += finding_rows(
                 finding.severity, finding.why, finding.next,

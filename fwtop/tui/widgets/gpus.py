@@ -7,26 +7,24 @@ from collections.abc import Sequence
 from fwtop.formatting import (
     UNKNOWN,
     format_bytes,
-    format_bytes_per_s,
-    format_celsius,
-    format_hertz,
-    format_ratio,
     format_watts,
 )
-from fwtop.recording.model import Device, DeviceProcess, DeviceSample, MemorySample
+from fwtop.recording.model import Device, DeviceProcess, MemorySample
 from fwtop.tui import charts
-from fwtop.tui.drawing import Row, columns, fit, width_of
-from fwtop.tui.snapshot import Allocator, GpusView, Snapshot
+from fwtop.tui.drawing import Row, columns, fit
+from fwtop.tui.snapshot import GpusView, Snapshot
 from fwtop.tui.widgets.allocators import (
-    allocator_parts,
     allocator_plot,
     out_of_memory_rows,
     readings_by_process,
 )
+from fwtop.tui.widgets.gpu_rows import device_rows, grid
 from fwtop.tui.widgets.panel import Panel
 from fwtop.tui.widgets.table import Column, Table
 from fwtop.tui.widgets.time_plot import along, plot, spread
 
+LEAST_BLOCK = 5
+"""Lines for a device: its name, what the plots show, two of plot, the scale."""
 NONE_FOUND = "No GPU: no driver library (NVML) was found here, or it sees no device."
 
 
@@ -71,87 +69,24 @@ class Gpus(Panel):
             device_rows(device, view.latest.get(device.id), view.allocators.get(device.id), width)
             for device in devices
         ]
+        readings = [view.latest.get(device.id) for device in devices]
+        throttled = [bool(sample and sample.throttle_reasons) for sample in readings]
         while sum(map(len, blocks)) > height and max(map(len, blocks)) > 1:
             longest = max(map(len, blocks))
-            last = max(index for index, block in enumerate(blocks) if len(block) == longest)
+            able = [index for index, block in enumerate(blocks) if len(block) == longest]
+            last = max(able, key=lambda index: (not throttled[index], index))
             blocks[last] = blocks[last][:-1]
         spare = height - sum(map(len, blocks))
         plotted = [device for device in devices if device.used] or devices
         tall = min(8, spare // len(plotted))
+        if spare < 0:
+            return grid(devices, view.latest, width, height)
         rows: list[Row] = []
         for device, block in zip(devices, blocks, strict=True):
             rows += block
             if tall >= 2 and device in plotted:
                 rows += _history(view, device, width, tall)
-        if len(rows) > height:
-            hidden = len(devices) - (height - 1)
-            rows = [*rows[: height - 1], [(f"… {hidden} more: 4 shows all", "dim")]]
         return rows
-
-
-def device_rows(
-    device: Device, sample: DeviceSample | None, allocator: Allocator | None, width: int
-) -> list[Row]:
-    """The device on one line, and what did not fit on a second and third one."""
-    used = ("●", "good") if device.used else ("○", "dim")
-    if sample is None:
-        return [[used, (f" {device.index} ", "strong"), (f"{device.name}: no reading", "dim")]]
-    total = device.memory_total_bytes
-    memory = None
-    if sample.memory_used_bytes is not None and total:
-        memory = sample.memory_used_bytes / total
-    narrow = width < 56
-    bar_width = max(4, width - 31) if narrow else max(4, min(20, (width - 47) // 2))
-    row: Row = [
-        used,
-        (f" {device.index:<2}", "strong"),
-        *charts.bar(sample.utilization_ratio, bar_width),
-        (fit(format_ratio(sample.utilization_ratio), 7, "right"), "strong"),
-        (" ▼ " if sample.throttle_reasons else "   ", "strong warn"),
-        ("mem ", "dim"),
-        *([] if narrow else charts.bar(memory, bar_width, "plot 2")),
-        (fit(format_bytes(sample.memory_used_bytes), 9, "right"), "strong"),
-    ]
-    if not narrow:
-        row.append((f"/{format_bytes(total)}", "dim"))
-    rows: list[Row] = [row]
-    for part in _more(sample, allocator):
-        if width_of(rows[-1]) + 2 + width_of(part) <= width:
-            rows[-1] += [("  ", "text"), *part]
-        else:
-            rows.append([("    ", "text"), *part])
-    return rows
-
-
-def _more(sample: DeviceSample, allocator: Allocator | None) -> list[Row]:
-    """What else is known, each a small group that stays together."""
-    parts: list[Row] = []
-    if sample.power_w is not None:
-        limit = f"/{format_watts(sample.power_limit_w)}" if sample.power_limit_w else ""
-        parts.append([(fit(format_watts(sample.power_w), 5, "right"), "strong"), (limit, "dim")])
-    if sample.temperature_c is not None:
-        hot = "warn" if sample.temperature_c >= 85 else "strong"
-        parts.append([(fit(format_celsius(sample.temperature_c), 6, "right"), hot)])
-    parts += allocator_parts(allocator)
-    if sample.sm_clock_hz is not None:
-        parts.append([("sm ", "dim"), (format_hertz(sample.sm_clock_hz), "text")])
-    if sample.pcie_tx_bytes_per_s is not None or sample.pcie_rx_bytes_per_s is not None:
-        parts.append(_transfer("pcie", sample.pcie_tx_bytes_per_s, sample.pcie_rx_bytes_per_s))
-    if sample.nvlink_tx_bytes_per_s is not None or sample.nvlink_rx_bytes_per_s is not None:
-        parts.append(
-            _transfer("nvlink", sample.nvlink_tx_bytes_per_s, sample.nvlink_rx_bytes_per_s)
-        )
-    if sample.throttle_reasons:
-        parts.append([("▼ throttled: ", "strong warn"), (sample.throttle_reasons, "warn")])
-    return parts
-
-
-def _transfer(name: str, tx: int | None, rx: int | None) -> Row:
-    return [
-        (f"{name} ", "dim"),
-        ("↑", "dim"), (format_bytes_per_s(tx), "text"),
-        (" ↓", "dim"), (format_bytes_per_s(rx), "text"),
-    ]  # fmt: skip
 
 
 def _history(view: GpusView, device: Device, width: int, height: int) -> list[Row]:
@@ -183,21 +118,43 @@ class GpuHistory(Panel):
         view = snapshot.gpus
         assert view is not None
         devices = sorted(view.devices, key=lambda device: (not device.used, device.id))
+        if len(devices) * LEAST_BLOCK > height:
+            return _dense(view, devices, snapshot, width, height)
+        each = height // len(devices)
         rows: list[Row] = []
-        each = max(4, (height - 1) // max(1, len(devices)))
-        count = 4 if view.allocators and width >= 100 else 3
-        each_width = (width - 2 * (count - 1)) // count
         for device in devices:
-            if len(rows) + 4 > height:
-                break
             rows.append([(f"{device.index} {device.name}", "strong")])
-            plots = [
-                _plot(view, device, snapshot, each_width, each - 1, number) for number in range(3)
-            ]
-            if count == 4:
-                plots.insert(2, allocator_plot(view, device, snapshot, each_width, each - 1))
-            rows += columns(plots, [each_width] * count)
+            rows += _plots(view, device, snapshot, width, each - 1)
         return rows
+
+
+def _dense(
+    view: GpusView, devices: Sequence[Device], snapshot: Snapshot, width: int, height: int
+) -> list[Row]:
+    """Many devices share what is written above and below their plots; used ones come first."""
+    shown = devices[: max(1, height - 2)]
+    each = max(1, (height - 2) // len(shown))
+    rows: list[Row] = []
+    drawn: list[Row] = []
+    for device in shown:
+        drawn = _plots(view, device, snapshot, width - 3, each + 2)
+        if not rows:
+            rows.append([("   ", "text"), *drawn[0]])
+        for number, row in enumerate(drawn[1:-1]):
+            label = f"{device.index:<3}" if number == 0 else "   "
+            rows.append([(label, "strong"), *row])
+    return [*rows, [("   ", "text"), *drawn[-1]]]
+
+
+def _plots(
+    view: GpusView, device: Device, snapshot: Snapshot, width: int, height: int
+) -> list[Row]:
+    count = 4 if view.allocators and width >= 100 else 3
+    each = (width - 2 * (count - 1)) // count
+    plots = [_plot(view, device, snapshot, each, height, number) for number in range(3)]
+    if count == 4:
+        plots.insert(2, allocator_plot(view, device, snapshot, each, height))
+    return columns(plots, [each] * count)
 
 
 def _plot(
@@ -261,13 +218,7 @@ class GpuProcesses(Table[DeviceProcess]):
         def own(process: DeviceProcess) -> MemorySample | None:
             return readings.get((process.device_id, process.pid))
 
-        return (
-            Column("own", "run", 3, lambda p: ("●" if p.own else " ", "good"), None, "left"),
-            Column("device", "GPU", 5, lambda p: (names.get(p.device_id, UNKNOWN), "text"),
-                   lambda p: p.device_id),
-            Column("pid", "pid", 8, lambda p: (str(p.pid), "text"), lambda p: p.pid),
-            Column("memory", "memory", 10, lambda p: (format_bytes(p.memory_bytes), "strong"),
-                   lambda p: p.memory_bytes),
+        allocators: tuple[Column[DeviceProcess], ...] = (
             Column("allocated", "allocated", 11,
                    lambda p: (format_bytes(r.allocated_bytes if (r := own(p)) else None), "text"),
                    lambda p: r.allocated_bytes if (r := own(p)) else None, rank=1),
@@ -278,6 +229,15 @@ class GpuProcesses(Table[DeviceProcess]):
                    lambda p: (format_bytes(r.allocated_peak_bytes if (r := own(p)) else None),
                               "text"),
                    lambda p: r.allocated_peak_bytes if (r := own(p)) else None, rank=2),
+        ) if readings else ()  # fmt: skip
+        return (
+            Column("own", "run", 3, lambda p: ("●" if p.own else " ", "good"), None, "left"),
+            Column("device", "GPU", 5, lambda p: (names.get(p.device_id, UNKNOWN), "text"),
+                   lambda p: p.device_id),
+            Column("pid", "pid", 8, lambda p: (str(p.pid), "text"), lambda p: p.pid),
+            Column("memory", "memory", 10, lambda p: (format_bytes(p.memory_bytes), "strong"),
+                   lambda p: p.memory_bytes),
+            *allocators,
             Column("name", "name", 0, lambda p: (p.name or UNKNOWN, "text"), lambda p: p.name or "",
                    "left"),
         )  # fmt: skip

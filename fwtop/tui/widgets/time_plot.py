@@ -14,6 +14,8 @@ from fwtop.tui import charts
 from fwtop.tui.drawing import Row
 from fwtop.tui.snapshot import Snapshot, TimeAxis
 
+CLOSED_NS = 1_500_000_000
+"""One and a half of the usual interval of samples."""
 Value = TypeVar("Value")
 
 
@@ -52,12 +54,12 @@ def along(
     axis: TimeAxis,
     samples: Iterable[AnySample],
     figure: Callable[[AnySample], float | None],
-    reach: int = 3,
 ) -> list[float | None]:
-    """A figure in the axis's bins; gaps of at most `reach` bins are closed.
+    """A figure in the axis's bins; short gaps are closed.
 
     Bins may be shorter than the interval of the samples, so a gap is not yet a silence.
     """
+    reach = max(3, -(-CLOSED_NS // axis.bin_ns))
     values: list[float | None] = [None] * axis.count
     for sample in samples:
         column = axis.column(sample.at_ns)
