@@ -10,7 +10,7 @@ from typing import Any, Callable, Optional
 from fwtop_profilers.probe import Context
 from fwtop_profilers.tensorflow.other_profilers import OtherProfilers
 from fwtop_profilers.tensorflow.xplane import FULL_LEVEL, USUAL_LEVEL, XPlaneWay
-from fwtop_profilers.windows import MAX_WAIT_S, Opened, Windows
+from fwtop_profilers.windows import MAX_END_WAIT_S, Opened, Windows
 
 FULL_EVERY = 8
 """One counted window in so many is taken at the full level."""
@@ -66,7 +66,7 @@ class TensorFlowWindows(Windows):
         """The script's own profiler is about to start: ours ends first, on whatever thread."""
         self._guard(self._break_off, "the script's own profiler")
         if self._beside is not None:
-            self._idle.wait(MAX_WAIT_S)
+            self._idle.wait(MAX_END_WAIT_S)  # an export under way would make theirs fail
 
 
 _installed: Optional[TensorFlowWindows] = None

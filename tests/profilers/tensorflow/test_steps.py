@@ -49,6 +49,20 @@ print(history.history["loss"])
     assert result.stdout == train_plain(collector, code)
 
 
+def test_fit_on_data_of_unknown_size(collector: Collector) -> None:
+    code = """
+model = make()
+model.compile("sgd", "mse")
+unknown = data.filter(lambda a, b: True)
+model.fit(unknown, epochs=3, verbose=0, validation_data=unknown)
+"""
+    train(collector, SETUP + code)
+    assert len(collector.steps()) == 30
+    assert [flag & GAP for flag in flags(collector)] == (
+        [0] * 10 + [GAP] + [0] * 9 + [GAP] + [0] * 9
+    )
+
+
 def test_several_batches_an_execution_are_told_as_such(collector: Collector) -> None:
     code = """
 model = make()
