@@ -3,8 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-# pip is asked for the CPU build that development uses; users bring their own framework.
-TORCH := torch==2.13.0
+# The frameworks that development tests with, for the CPU; users bring their own.
+FRAMEWORKS := torch==2.13.0 tensorflow-cpu==2.21.0
 # Of protobuf 4.25: its code runs with every runtime since 4.21, and so beside any framework's.
 PROTOC := grpcio-tools==1.60.2 setuptools<81
 
@@ -15,7 +15,7 @@ setup: $(STAMP)
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
-	$(BIN)/python -m pip install --quiet $(TORCH)
+	$(BIN)/python -m pip install --quiet $(FRAMEWORKS)
 	$(BIN)/python -m pip install --quiet --group dev --editable .
 	touch $(STAMP)
 
@@ -23,7 +23,7 @@ demo: setup
 	$(BIN)/fwtop demo torch
 
 test: setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 lint: setup
 	$(BIN)/ruff check .
