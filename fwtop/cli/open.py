@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from fwtop.cli.diagnostics import Code, Failure
 from fwtop.cli.listing import find
+from fwtop.cli.run import has_terminal, is_dumb
 from fwtop.recording.store import open_recording
 
 _TRACES = {
@@ -29,10 +29,11 @@ def main(arguments: Namespace) -> int:
     path = find(arguments.file)
     refuse_traces(path)
     open_recording(path).close()  # errors in words, before a screen is set up
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    if not has_terminal():
         raise Failure(
             Code.TERMINAL,
-            "the viewer needs a terminal, and this is none",
+            "the viewer needs a terminal, and this is "
+            f"{'one that cannot draw: TERM=dumb' if is_dumb() else 'none'}",
             f"`fwtop summary {path}` prints the run in words, with --json as data",
         )
     from fwtop.tui.app import view

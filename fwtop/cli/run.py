@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from argparse import ArgumentParser, Namespace
 
 from fwtop.cli import options
+from fwtop.cli.diagnostics import say
 from fwtop.cli.record import record
 from fwtop.launch.recorder_process import RecorderProcess
 
@@ -23,6 +25,8 @@ def main(arguments: Namespace) -> int:
     recorder = RecorderProcess()
     settings = options.settle(arguments)
     if settings.no_viewer or not has_terminal():
+        if not settings.no_viewer and not settings.quiet and is_dumb():
+            say("TERM=dumb: no viewer can be drawn here, so this records without it")
         return record(recorder, arguments)
     from fwtop.cli.starting import begin, find_target, prepare
     from fwtop.cli.viewing import view
@@ -35,4 +39,9 @@ def main(arguments: Namespace) -> int:
 
 def has_terminal() -> bool:
     """Whether the viewer has something to draw on and to read keys from."""
-    return sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty()
+    return sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty() and not is_dumb()
+
+
+def is_dumb() -> bool:
+    """Whether the terminal says that it cannot move its cursor, as an editor's shell does."""
+    return os.environ.get("TERM") == "dumb"

@@ -50,6 +50,7 @@ class LiveRun:
         self.options = ["-o", str(self.path), "--python", sys.executable, *options]
         self.process: subprocess.Popen[bytes] | None = None
         self.screen = b""
+        self.term = "xterm-256color"
 
     def record(self) -> LiveRun:
         """Start it without a terminal."""
@@ -75,7 +76,7 @@ class LiveRun:
             stdout=slave,
             stderr=slave,
             preexec_fn=lead_session,
-            env={**self.environ, "TERM": "xterm-256color"},
+            env={**self.environ, "TERM": self.term},
         )
         os.close(slave)
         self._reader = threading.Thread(target=self._read_screen, daemon=True)

@@ -74,3 +74,15 @@ def test_a_run_that_vanished_is_told_as_lost(live: Callable[..., LiveRun]) -> No
     os.write(run.master, b"q")
     assert run.ended().status == Code.LOST
     assert "goes on" not in display(run)
+
+
+def test_a_dumb_terminal_is_recorded_on(live: Callable[..., LiveRun]) -> None:
+    run = live(script="asks.py")
+    run.term = "dumb"
+    run.on_terminal()
+    wait_until(lambda: b"go on?" in run.screen, "the question, passed through")
+    os.write(run.master, b"yes\r")
+    assert run.ended().status == 0
+    assert b"TERM=dumb: no viewer can be drawn here" in run.screen
+    assert b"the answer was yes" in run.screen
+    assert b"\x1b[?1049h" not in run.screen
