@@ -72,9 +72,13 @@ class Gpus(Panel):
         readings = [view.latest.get(device.id) for device in devices]
         throttled = [bool(sample and sample.throttle_reasons) for sample in readings]
         while sum(map(len, blocks)) > height and max(map(len, blocks)) > 1:
-            longest = max(map(len, blocks))
-            able = [index for index, block in enumerate(blocks) if len(block) == longest]
-            last = max(able, key=lambda index: (not throttled[index], index))
+            # Devices of others first, then evenly, those that are throttled last.
+            others = [n for n, device in enumerate(devices) if not device.used]
+            able = [n for n in others if len(blocks[n]) > 1] or range(len(blocks))
+            longest = max(len(blocks[n]) for n in able)
+            last = max(
+                (n for n in able if len(blocks[n]) == longest), key=lambda n: (not throttled[n], n)
+            )
             blocks[last] = blocks[last][:-1]
         spare = height - sum(map(len, blocks))
         plotted = [device for device in devices if device.used] or devices
@@ -84,7 +88,7 @@ class Gpus(Panel):
         rows: list[Row] = []
         for device, block in zip(devices, blocks, strict=True):
             rows += block
-            if tall >= 2 and device in plotted:
+            if tall >= 2 and device in plotted and not self.full:
                 rows += _history(view, device, width, tall)
         return rows
 
