@@ -28,7 +28,7 @@ from fwtop.recorder.server import Connection, Server
 from fwtop.recorder.shim_client import Exit, ShimState
 from fwtop.recorder.traced import DecodedWindow
 from fwtop.recorder.windows import WindowWorker
-from fwtop.recorder.writer import PENDING_ROWS, Writer
+from fwtop.recorder.writer import PENDING_ROWS, Finish, Writer
 from fwtop.run_folder import RunFolder
 from fwtop_profilers.wire import MAX_LINE_BYTES
 
@@ -284,9 +284,9 @@ class Supervisor:
         self._set_end("finishing")
         stored = self._flush_all()
         state = "finished" if end is not None else "lost"
-        plain = stored and self.writer.finish(state)
+        left = self.writer.finish(state) if stored else Finish(stored=False, plain=False)
         status, signal = (None, None) if end is None else (end.exit_status, end.exit_signal)
-        return Outcome(state, status, signal, end.error if end else None, stored, plain)
+        return Outcome(state, status, signal, end.error if end else None, *left)
 
     def _drain_probes(self) -> None:
         deadline = time.monotonic() + PROBE_GRACE_S

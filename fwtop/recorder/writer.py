@@ -8,9 +8,10 @@ concerned.
 from __future__ import annotations
 
 import sqlite3
+import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fwtop.recorder import statements as sql
 from fwtop.recorder.rollups import Rollups, Row
@@ -26,6 +27,15 @@ MAX_PENDING_ROWS = 200_000
 RETRY_S = 2.0
 LEAVE_WAL_S = 5.0
 MAX_OPERATOR_IDS = 20_000
+
+
+class Finish(NamedTuple):
+    """How the recording was left."""
+
+    stored: bool
+    """The run's last state is in it."""
+    plain: bool
+    """It is one plain file; False if a reader kept it in WAL mode."""
 
 
 class Writer:
@@ -215,8 +225,8 @@ class Writer:
 
     # --- the end --------------------------------------------------------------------------------
 
-    def finish(self, state: str) -> bool:
-        """Make it one plain file in `state`; False if a reader kept it in WAL mode."""
+    def finish(self, state: str) -> Finish:
+        """Make it one plain file in `state`, and close it. Raises nothing."""
         deadline = time.monotonic() + LEAVE_WAL_S
         plain = False
         self.connection.execute("PRAGMA busy_timeout=50")
@@ -226,15 +236,19 @@ class Writer:
                 mode = self.connection.execute("PRAGMA journal_mode=DELETE").fetchone()[0]
                 plain = mode == "delete"
             except sqlite3.OperationalError:
-                pass
+                pass  # readers hold it; a disk that fails shows below
             if not plain:
                 if time.monotonic() > deadline:
                     break
                 time.sleep(0.02)
-        self.connection.execute("PRAGMA busy_timeout=5000")
-        self.connection.execute(sql.RUN_STATE, (state,))
-        self.connection.close()
-        return plain
+        try:
+            self.connection.execute("PRAGMA busy_timeout=5000")
+            self.connection.execute(sql.RUN_STATE, (state,))
+            self.connection.close()
+        except sqlite3.Error as error:  # the disk is full, or somebody removed the file
+            print(f"the run's end cannot be written: {error}", file=sys.stderr, flush=True)
+            return Finish(stored=False, plain=False)
+        return Finish(stored=True, plain=plain)
 
 
 def create(path: Path, trace_budget_bytes: int) -> Writer:

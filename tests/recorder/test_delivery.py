@@ -47,7 +47,7 @@ def test_what_a_viewer_keeps_in_the_wal_comes_along(
     viewer.execute("SELECT * FROM marks").fetchall()
     writer.add(sql.MARK, (1, 0, "here", None))
     writer.flush()
-    assert not writer.finish("finished")
+    assert not writer.finish("finished").plain
     assert deliver(source, target, plain=False) == (str(target), "")
     assert marks(target) == [("here",)]
     assert target.read_bytes()[18:20] == b"\x01\x01"

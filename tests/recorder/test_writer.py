@@ -133,7 +133,7 @@ def test_finished_file_is_plain(path: Path) -> None:
     writer = create(path, 1000)
     writer.add_steps([step(0)])
     writer.flush()
-    assert writer.finish("finished")
+    assert writer.finish("finished").plain
     assert [entry.name for entry in path.parent.iterdir()] == ["run.fwtop"]
 
 
@@ -147,7 +147,7 @@ def test_reader_that_stays_keeps_it_in_wal_mode(
     reader = sqlite3.connect(path)
     reader.execute("BEGIN")
     reader.execute("SELECT * FROM steps").fetchone()
-    assert not writer.finish("finished")
+    assert not writer.finish("finished").plain
     assert reader.execute("SELECT count(*) FROM steps").fetchone() == (1,)
     reader.close()
     assert count(path, "steps") == 1
@@ -165,3 +165,12 @@ def test_a_process_is_there_before_what_is_said_of_it(path: Path) -> None:
     assert writer.flush(force=True)
     rows = sqlite3.connect(path).execute("SELECT step_source FROM processes ORDER BY id")
     assert rows.fetchall() == [("backward",), ("optimizer",)]
+
+
+def test_recording_that_somebody_removed_ends_without_an_exception(path: Path) -> None:
+    writer = create(path, 1000)
+    writer.add_steps([step(0)])
+    writer.flush()
+    for part in path.parent.iterdir():
+        part.unlink()
+    assert not writer.finish("finished").stored
