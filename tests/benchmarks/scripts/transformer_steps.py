@@ -66,6 +66,7 @@ if options.profile == "traceml":
     traceml.init(mode="auto")
 
 ends: list[float] = []
+cpu: list[float] = []  # of the whole process, so also of what a profiler's threads do
 with profiled() as profiler:
     began = time.perf_counter()
     while time.perf_counter() - began < options.seconds:
@@ -82,11 +83,13 @@ with profiled() as profiler:
             if profiler is not None:
                 profiler.step()
             ends.append(time.perf_counter())
+            cpu.append(time.process_time())
             if ends[-1] - began >= options.seconds:
                 break
         del batches
 
-ends = ends[min(WARM_UP_STEPS, len(ends) // 4) :]
+warm_up = min(WARM_UP_STEPS, len(ends) // 4)
+ends, cpu = ends[warm_up:], cpu[warm_up:]
 counted = [after - before for before, after in pairwise(ends)]
 with open(options.result, "w") as file:
     json.dump(
@@ -95,6 +98,7 @@ with open(options.result, "w") as file:
             "mean_s": sum(counted) / len(counted),
             "median_s": sorted(counted)[len(counted) // 2],
             "largest_s": max(counted),
+            "mean_cpu_s": (cpu[-1] - cpu[0]) / len(counted),
             "loss": value,
         },
         file,
