@@ -9,12 +9,16 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import os
+import pty
 import shutil
 import subprocess
 import sys
 import tempfile
+import termios
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,6 +30,7 @@ from fwtop.tui.app import FwtopApp
 from screenshots.cells import svg_of
 
 HERE = Path(__file__).parent
+DEMO = HERE.parent / "fwtop" / "demo" / "torch_demo.py"
 FWTOP = str(Path(sys.executable).with_name("fwtop"))
 SIZES = ((80, 24), (120, 40), (200, 50))
 LIVE_AFTER_S = 25
@@ -61,10 +66,29 @@ SLOW_INPUT = [Picture("slow-input", (120, 40)), Picture("findings", (120, 40), (
 
 
 def start_demo(recording: Path, *options: str) -> subprocess.Popen[bytes]:
-    """`fwtop demo torch` without a terminal."""
-    recording.unlink(missing_ok=True)
-    argv = [FWTOP, "demo", "torch", "--python", sys.executable, "-o", str(recording), *options]
-    return subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    """The demo's script as a user's own `train.py`, recorded on a terminal of 100 columns."""
+    shutil.copy(DEMO, recording.parent / "train.py")
+    argv = [FWTOP, "record", "--python", sys.executable, "-o", str(recording), "train.py"]
+    terminal, script_side = pty.openpty()
+    termios.tcsetwinsize(script_side, (30, 100))
+    run = subprocess.Popen(
+        [*argv, "--workers", "0", *options],
+        cwd=recording.parent,
+        stdin=script_side,
+        stdout=script_side,
+        stderr=script_side,
+        start_new_session=True,
+    )
+    os.close(script_side)
+    threading.Thread(target=_drain, args=(terminal,), daemon=True).start()
+    return run
+
+
+def _drain(terminal: int) -> None:
+    """Take what the terminal shows, until nobody writes to it any more (EIO)."""
+    with contextlib.suppress(OSError):
+        while os.read(terminal, 1 << 16):
+            pass
 
 
 def folder_of(recording: Path) -> RunFolder:
