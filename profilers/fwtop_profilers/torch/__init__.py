@@ -84,6 +84,7 @@ class TorchProbe:
             ("compile", self._install_compile_events),
         ):
             self._part(name, install)
+        self._tell()  # now: a child that trains for a moment may not live to be asked
         self._context.sender.every(POLL_S, self._poll)
         self._context.on_fork.append(self._forked)
 
