@@ -17,11 +17,11 @@ import atexit
 import os
 import threading
 from _thread import get_ident
-from dataclasses import dataclass, field
-from typing import Any, Callable, List, Optional, Protocol, Tuple
+from typing import Any, Callable, List, Optional
 
 from fwtop_profilers import clock, wire
-from fwtop_profilers.governor import Governor, Plan, WindowCost, slowdown_ns
+from fwtop_profilers.governor import Governor, Plan
+from fwtop_profilers.opened_window import BusyError, Opened, Way
 from fwtop_profilers.probe import Context
 from fwtop_profilers.spool import Spool
 
@@ -34,61 +34,6 @@ MAX_DEVICE_LAG_STEPS = 8
 MAX_WAIT_S = 2.0
 MAX_END_WAIT_S = 10.0
 """At the process's end for a trace that C++ is saving without the GIL: it must not be torn down."""
-
-
-class Way(Protocol):
-    """One way to take a trace. `start` is the subclass's business, for what it records differs."""
-
-    @property
-    def name(self) -> str:
-        """For `Window.way`."""
-
-    @property
-    def stop_is_short(self) -> bool:
-        """`stop` only ends the recording, and `save` does the rest without the GIL."""
-
-    def stop(self) -> Any:
-        """Stop recording, on the training thread; what `save` takes."""
-
-    def save(self, result: Any, path: str) -> None:
-        """Write the trace; raises OSError or RuntimeError. Runs on any thread."""
-
-    def abort(self) -> None:
-        """Stop and throw away, on the training thread."""
-
-
-class BusyError(Exception):
-    """The profiler is somebody else's just now; nothing has failed."""
-
-
-@dataclass
-class Opened:
-    """The window that is open, or whose trace is being saved."""
-
-    key: str
-    plan: Plan
-    way: Way
-    thread: int
-    first_step: int
-    start_ns: int
-    anchor: Tuple[int, int]
-    start_cost_ns: int = 0
-    stop_cost_ns: int = 0
-    end_ns: int = 0
-    compiled: bool = False
-    level: Optional[str] = None
-    wanted_steps: int = 0
-    steps: List[Tuple[int, int]] = field(default_factory=list)
-    """(start_ns, duration_ns) of the traced steps so far."""
-    spans: List[Tuple[str, int, int]] = field(default_factory=list)
-    lag_event: Any = None
-    lag_steps: int = 0
-    overlapped_ns: List[int] = field(default_factory=list)
-    """Durations of the steps that ran beside the saving, where that leaves them running."""
-    save_ns: int = 0
-    saved_at_ns: int = 0
-    path: str = ""
-    size_bytes: int = 0
 
 
 class Windows:
@@ -422,26 +367,14 @@ class Windows:
             self._tell(opened)
 
     def _tell(self, opened: Opened) -> None:
-        cost = self._cost(opened)
+        cost = opened.cost(self._steps.median_step_ns())
         self._spool.added(opened.path, opened.size_bytes)
         self._governor.closed(opened.plan, cost, clock.now_ns())
-        self._context.send(_message(opened, cost, self.trace_format))
+        self._context.send(opened.message(cost, self.trace_format))
         self._report()
 
     def _saves_beside(self, opened: Opened) -> bool:
         return opened.way.stop_is_short and not opened.plan.deep
-
-    def _cost(self, opened: Opened) -> WindowCost:
-        """Wall time that the training thread lost. Where saving holds the GIL that is all of it,
-        else what the steps beside it took beyond the median."""
-        traced = sum(duration for _, duration in opened.steps) - opened.start_cost_ns
-        median = None if opened.compiled else self._steps.median_step_ns()
-        slowdown = slowdown_ns(traced, len(opened.steps), median)
-        save_ns = opened.save_ns
-        beside = opened.overlapped_ns
-        if beside and median is not None:
-            save_ns = min(save_ns, max(0, sum(beside) - len(beside) * median))
-        return WindowCost(opened.start_cost_ns, opened.stop_cost_ns, save_ns, slowdown)
 
     # --- what else happens ----------------------------------------------------------------------
 
@@ -499,35 +432,6 @@ class Windows:
         if opened.lag_steps > MAX_DEVICE_LAG_STEPS:
             opened.lag_event.synchronize()
             self._close(opened)
-
-
-def _message(opened: Opened, cost: WindowCost, trace_format: str) -> wire.Window:
-    plan, spans = opened.plan, opened.spans
-    return wire.Window(
-        window_key=opened.key,
-        path=opened.path,
-        format=trace_format,
-        deep=plan.deep,
-        first_step=opened.first_step,
-        step_count=len(opened.steps),
-        start_ns=opened.start_ns,
-        end_ns=opened.end_ns,
-        anchor_monotonic_ns=opened.anchor[0],
-        anchor_unix_ns=opened.anchor[1],
-        start_cost_ns=cost.start_ns,
-        stop_cost_ns=cost.stop_ns,
-        save_cost_ns=cost.save_ns,
-        slowdown_ns=cost.slowdown_ns,
-        way=opened.way.name,
-        size_bytes=opened.size_bytes,
-        counted=plan.counted,
-        level=opened.level,
-        step_start_ns=[start for start, _ in opened.steps],
-        step_duration_ns=[duration for _, duration in opened.steps],
-        span_phase=[phase for phase, _, _ in spans],
-        span_start_ns=[start for _, start, _ in spans],
-        span_end_ns=[end for _, _, end in spans],
-    )
 
 
 def _remove(path: str) -> None:

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from typing import Any, Callable, Optional
 
+from fwtop_profilers.opened_window import Opened
 from fwtop_profilers.probe import Context
 from fwtop_profilers.tensorflow.other_profilers import OtherProfilers
 from fwtop_profilers.tensorflow.xplane import FULL_LEVEL, USUAL_LEVEL, XPlaneWay
-from fwtop_profilers.windows import MAX_END_WAIT_S, Opened, Windows
+from fwtop_profilers.windows import MAX_END_WAIT_S, Windows
 
 FULL_EVERY = 8
 """One counted window in so many is taken at the full level."""

@@ -18,8 +18,8 @@ import shutil
 import sys
 from typing import Any, Optional
 
+from fwtop_profilers.opened_window import BusyError
 from fwtop_profilers.tensorflow.quiet import Quiet
-from fwtop_profilers.windows import BusyError
 
 SESSION = "tensorflow.python.profiler.internal._pywrap_profiler"
 TRACE_ME = "tensorflow.python.profiler.internal._pywrap_traceme"

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from typing import Any, Callable, Optional
 
+from fwtop_profilers.opened_window import Opened
 from fwtop_profilers.probe import Context
 from fwtop_profilers.torch import kineto, profiler_abi
 from fwtop_profilers.torch.other_profilers import OtherProfilers
-from fwtop_profilers.windows import Opened, Windows
+from fwtop_profilers.windows import Windows
 
 
 class TorchWindows(Windows):
