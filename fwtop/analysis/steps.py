@@ -59,7 +59,8 @@ class StepFigures:
     median_ns: int | None
     p95_ns: int | None
     phases_ns: dict[str, float]
-    """Mean by phase that was measured, in `PHASES`' order, then `other`. Empty without steps."""
+    """Mean by phase that was measured, in `PHASES`' order, then `other`. Empty without steps, and
+    where no phase is known (a Keras step is one graph)."""
     steps_per_s: float | None
     """One over the mean."""
     samples_per_s: float | None
@@ -173,7 +174,8 @@ def _phase_means(totals: StepTotals) -> dict[str, float]:
         if phase in totals.phase_sums_ns
     }
     mean_ns = totals.duration_sum_ns / totals.count
-    means["other"] = max(0.0, mean_ns - sum(means.values()))
+    if means:  # of a step without a known phase nothing is known, not even what is left
+        means["other"] = max(0.0, mean_ns - sum(means.values()))
     return means
 
 
