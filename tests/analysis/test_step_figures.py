@@ -60,5 +60,10 @@ def test_without_steps_nothing_is_known() -> None:
 
 
 def test_a_phase_that_nothing_measures_is_absent() -> None:
+    steps = [step(n, 10 * MS, input_ns=2 * MS) for n in range(2)]
+    assert figures(of_steps(steps), StepTotals()).phases_ns == {"input": 2 * MS, "other": 8 * MS}
+
+
+def test_without_a_known_phase_what_is_left_is_not_known() -> None:
     found = figures(of_steps([step(0, 10 * MS), step(1, 10 * MS)]), StepTotals())
-    assert found.phases_ns == {"other": 10 * MS}
+    assert found.phases_ns == {}
