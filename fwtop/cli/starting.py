@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,7 +93,7 @@ def _launch(
     live = recording
     if is_network(recording.parent):
         live = folder.path / f"{run_id}{SUFFIX}"
-    size = shutil.get_terminal_size((80, 24))
+    size = _terminal_size()
     return spec.LaunchSpec(
         run_id=run_id,
         argv=target.argv,
@@ -114,6 +113,18 @@ def _launch(
         tags=list(settings.tag),
         trace_budget_bytes=settings.trace_budget,
     )
+
+
+def _terminal_size() -> os.terminal_size:
+    """The terminal's own size, as the script would see it; COLUMNS and LINES do not change it."""
+    for descriptor in (1, 0, 2):
+        try:
+            size = os.get_terminal_size(descriptor)
+        except OSError:
+            continue
+        if size.columns > 0 and size.lines > 0:
+            return size
+    return os.terminal_size((80, 24))
 
 
 def _recording_path(settings: Settings, run_id: str) -> Path:
