@@ -89,5 +89,5 @@ class _Sample:
 
 def test_short_gaps_between_samples_are_closed_and_long_ones_stay() -> None:
     axis = TimeAxis(0, S, 10)
-    values = along(axis, [_Sample(0), _Sample(2 * S)], lambda sample: 1.0, reach=2)
-    assert values == [1.0] * 5 + [None] * 5
+    values = along(axis, [_Sample(0), _Sample(2 * S)], lambda sample: 1.0)
+    assert values == [1.0] * 6 + [None] * 4  # three bins after the last sample
