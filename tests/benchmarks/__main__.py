@@ -14,7 +14,7 @@ from types import ModuleType
 
 from tests.benchmarks import outcome
 
-NAMES = ("startup", "overhead", "recorder_memory", "decode", "decode_xplane")
+NAMES = ("startup", "overhead", "peers", "recorder_memory", "decode", "decode_xplane")
 STANDALONE = ("window_cost", "viewer", "open_large")
 
 

@@ -1,4 +1,4 @@
-"""What being watched costs a training step: fwtop, torch.profiler and TraceML, by turns.
+"""What being watched costs a training step: plain and fwtop by turns (`peers`: others too).
 
 The step times are the script's own (see scripts/transformer_steps.py). In each round the variants
 run one after the other, and a plain run comes before the first, between rounds and at the end: a
@@ -34,7 +34,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """How long, and what."""
     parser.add_argument("--overhead-seconds", type=float, default=60, help="of each run")
     parser.add_argument("--overhead-rounds", type=int, default=5)
-    parser.add_argument("--overhead-variants", default=",".join(VARIANTS))
+    parser.add_argument("--overhead-variants", default="plain,fwtop,fwtop-0")
 
 
 @dataclass
