@@ -130,9 +130,23 @@ def test_recompiles_and_graph_breaks_name_the_function_the_line_and_the_reason(
     assert found.severity == "warning"
     assert "3 recompiles of forward (train.py:42): tensor 'x' size mismatch" in found.why
     assert (found.evidence["count"], found.evidence["line"]) == (3, 42)
+    assert "keep shapes fixed" in found.next
     found = one(facts, "graph_breaks")
     assert "2 graph breaks, 1 in forward (train.py:57)" in found.why
     assert one(facts, "compile_time").evidence["total_ns"] == 10 * SECOND
+
+
+def test_recompiles_by_global_state_are_not_blamed_on_shapes(tmp_path: Path) -> None:
+    path = build(tmp_path / "run.fwtop", **{**HEALTHY, "compiles": 4})
+    with open_recording(path) as recording:
+        facts = gather(recording)
+    reasons = [
+        replace(event, reason="GLOBAL_STATE changed: grad_mode") for event in facts.compile_reasons
+    ]
+    found = one(replace(facts, compile_reasons=reasons), "recompiles")
+    assert "grad_mode" in found.why
+    assert "shapes" not in found.next
+    assert "gradients on and off" in found.next
 
 
 def test_one_recompile_is_only_worth_knowing(healthy: Facts) -> None:

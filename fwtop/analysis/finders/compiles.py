@@ -14,6 +14,10 @@ COMPILE_NS = 5_000_000_000
 MAX_REASON = 200
 MANY = 2
 """Recompiles of one function from here on are a pattern."""
+_STATE_REMEDY = (
+    "one compile for each global state (gradients on and off, autocast) is usual; where they go "
+    "on, call the function in one state, or wrap evaluation in the same context each time"
+)
 
 
 def recompiles(facts: Facts) -> Iterator[Finding]:
@@ -48,7 +52,7 @@ def recompiles(facts: Facts) -> Iterator[Finding]:
                 "function_count": count,
                 "reason": example.reason if example else None,
             },
-            next=step,
+            next=_STATE_REMEDY if _is_state(example) else step,
             cost_ratio=_compile_share(facts),
         )
 
@@ -99,6 +103,11 @@ def compile_time(facts: Facts) -> Iterator[Finding]:
         "(TORCHINDUCTOR_CACHE_DIR on a disk that stays)",
         cost_ratio=share,
     )
+
+
+def _is_state(example: CompileEvent | None) -> bool:
+    """Whether Dynamo's guard on global state failed, and not one on an argument."""
+    return example is not None and (example.reason or "").startswith("GLOBAL_STATE")
 
 
 def _compile_share(facts: Facts) -> float:
