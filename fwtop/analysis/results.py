@@ -46,6 +46,83 @@ class KernelFigures:
 
 
 @dataclass(frozen=True, slots=True)
+class KernelEfficiency:
+    """How well a kernel fills the device, over the calls whose launch sizes the trace tells."""
+
+    name: str
+    measured_ns: int
+    """Time of those calls."""
+    sm_busy_ns: float | None
+    """Sum of min(1, blocks per multiprocessor) x time."""
+    occupied_ns: float | None
+    """Sum of estimated achieved occupancy (0..1) x time."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceFigures:
+    """One device over a window: utilisation, efficiency, launches. Sums, and a sketch's bytes."""
+
+    device: int
+    span_ns: int
+    """From the first step's start to the last one's end."""
+    busy_ns: int
+    measured_ns: int
+    sm_busy_ns: float | None
+    occupied_ns: float | None
+    tensor_core_ns: int | None
+    launches: int
+    launch_delay_sum_ns: int
+    launch_delays: bytes
+    """`fwtop.analysis.sketch.Sketch.to_bytes` of max(0, kernel start - launch end)."""
+    queue_max: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class StepBreakdownFigures:
+    """A traced step's wall time by what it went to (`fwtop.analysis.breakdown`)."""
+
+    step_index: int
+    kernel_ns: int
+    memcpy_ns: int
+    memset_ns: int
+    communication_ns: int
+    runtime_ns: int
+    dataloader_ns: int
+    cpu_op_ns: int
+    other_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class InputStage:
+    """A stage of an input pipeline (an iterator of tf.data), summed over a window."""
+
+    path: str
+    """Outermost first: `Prefetch::ParallelMapV2::Shuffle`."""
+    calls: int
+    self_ns: int
+    total_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryPoint:
+    """What was allocated at a moment, above what was when the window began (deep windows)."""
+
+    device: str
+    offset_ns: int
+    """Since the window's first event."""
+    allocated_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryHolder:
+    """What of an operator's allocations was held at the window's peak (deep windows)."""
+
+    device: str
+    operator: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class TemporalBreakdown:
     """Where a device's time went in a window (all None on the CPU alone).
 
@@ -74,6 +151,12 @@ class WindowFigures:
     details: tuple[DetailFigures, ...]
     kernels: tuple[KernelFigures, ...]
     breakdown: TemporalBreakdown
+    devices: tuple[DeviceFigures, ...] = ()
+    kernel_efficiency: tuple[KernelEfficiency, ...] = ()
+    step_breakdowns: tuple[StepBreakdownFigures, ...] = ()
+    input_stages: tuple[InputStage, ...] = ()
+    memory_timeline: tuple[MemoryPoint, ...] = ()
+    memory_holders: tuple[MemoryHolder, ...] = ()
     notes: tuple[str, ...] = field(default=())
     """What of the trace was missing or damaged, in words."""
 

@@ -75,6 +75,22 @@ OPERATOR_DETAIL = _insert(
     "operator_details", "window_id, operator_id, kind, value, calls, self_ns, total_ns"
 )
 KERNEL = _insert("kernel_stats", "window_id, operator_id, stream, calls, total_ns")
+WINDOW_DEVICE = _insert(
+    "window_devices",
+    "window_id, device, span_ns, busy_ns, measured_ns, sm_busy_ns, occupied_ns, tensor_core_ns, "
+    "launches, launch_delay_sum_ns, launch_delays, queue_max",
+)
+KERNEL_EFFICIENCY = _insert(
+    "kernel_efficiency", "window_id, operator_id, measured_ns, sm_busy_ns, occupied_ns"
+)
+STEP_BREAKDOWN = _insert(
+    "step_breakdowns",
+    "window_id, step_index, kernel_ns, memcpy_ns, memset_ns, communication_ns, runtime_ns, "
+    "dataloader_ns, cpu_op_ns, other_ns",
+)
+INPUT_STAGE = _insert("input_stages", "window_id, path, calls, self_ns, total_ns")
+MEMORY_POINT = _insert("memory_timeline", "window_id, device, offset_ns, allocated_bytes")
+MEMORY_HOLDER = _insert("memory_holders", "window_id, device, operator_id, bytes")
 TRACE_SIZES = (
     "SELECT w.id, w.deep, length(t.trace) FROM window_traces t JOIN windows w "
     "ON w.id = t.window_id ORDER BY w.deep, w.id"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import sqlite3
 import sys
 import time
+from dataclasses import astuple
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -18,6 +19,7 @@ from fwtop.recorder.rollups import Rollups, Row
 from fwtop.recording.schema import ROLLUP_NS
 
 if TYPE_CHECKING:
+    from fwtop.analysis.results import WindowFigures
     from fwtop.recorder.traced import DecodedWindow
 
 PENDING_ROWS = 20_000
@@ -188,8 +190,34 @@ class Writer:
                     for k in figures.kernels
                 ],
             )
+            self._write_device_figures(number, figures)
         if window.trace is not None:
             self._write_trace(window)
+
+    def _write_device_figures(self, number: object, figures: WindowFigures) -> None:
+        from fwtop.analysis.families import family
+
+        execute = self.connection.executemany
+        execute(sql.WINDOW_DEVICE, [(number, *astuple(device)) for device in figures.devices])
+        execute(
+            sql.KERNEL_EFFICIENCY,
+            [
+                (number, self._operator_id(k.name, family(k.name)), k.measured_ns, k.sm_busy_ns,
+                 k.occupied_ns)
+                for k in figures.kernel_efficiency
+            ],
+        )  # fmt: skip
+        execute(sql.STEP_BREAKDOWN, [(number, *astuple(one)) for one in figures.step_breakdowns])
+        execute(sql.INPUT_STAGE, [(number, *astuple(stage)) for stage in figures.input_stages])
+        execute(sql.MEMORY_POINT, [(number, *astuple(at)) for at in figures.memory_timeline])
+        execute(
+            sql.MEMORY_HOLDER,
+            [
+                (number, holder.device, self._operator_id(holder.operator, family(holder.operator)),
+                 holder.bytes)
+                for holder in figures.memory_holders
+            ],
+        )  # fmt: skip
 
     def _write_trace(self, window: DecodedWindow) -> None:
         assert window.trace is not None

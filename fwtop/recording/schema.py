@@ -2,13 +2,14 @@
 
 Version history
 1   The first.
+2   Adds the tables of `ADDED`; a recording of version 1 is read as if these were there and empty.
 
 Rules: integers are nanoseconds or bytes and carry the unit in their name; `*_at_ns` and
 `start_ns` count from the run's start (`run.started_monotonic_ns`); unknown is NULL, never 0.
 What is aggregated is a sum, a count or a mergeable sketch, so that ranks and nodes merge.
 """
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 APPLICATION_ID = 0x66777470
 """`fwtp` in ASCII, in the SQLite header, so that `file` and we know a recording from a database."""
 
@@ -290,3 +291,63 @@ CREATE TABLE notices (                  -- what fwtop itself has to say: failed 
   next TEXT NOT NULL DEFAULT ''         -- what to do about it
 );
 """
+
+ADDED = {
+    2: """
+CREATE {temporary} TABLE window_devices (  -- one device in one window
+  window_id INTEGER NOT NULL,
+  device INTEGER NOT NULL,
+  span_ns INTEGER NOT NULL,             -- from the first step's start to the last one's end
+  busy_ns INTEGER NOT NULL,
+  measured_ns INTEGER NOT NULL,         -- time of kernels whose launch sizes the trace tells
+  sm_busy_ns REAL,                      -- its multiprocessors' share of busy_ns: ratio x time
+  occupied_ns REAL,                     -- sum over those kernels of estimated occupancy x time
+  tensor_core_ns INTEGER,               -- time of kernels that use tensor cores
+  launches INTEGER NOT NULL,
+  launch_delay_sum_ns INTEGER NOT NULL,
+  launch_delays BLOB NOT NULL,          -- analysis.sketch, mergeable
+  queue_max INTEGER,                    -- most launched and not yet begun on one stream
+  PRIMARY KEY (window_id, device)
+) WITHOUT ROWID;
+CREATE {temporary} TABLE kernel_efficiency (  -- sums over one window
+  window_id INTEGER NOT NULL,
+  operator_id INTEGER NOT NULL,         -- the kernel's own name in operator_names
+  measured_ns INTEGER NOT NULL,
+  sm_busy_ns REAL,
+  occupied_ns REAL,
+  PRIMARY KEY (window_id, operator_id)
+) WITHOUT ROWID;
+CREATE {temporary} TABLE step_breakdowns (  -- a traced step's wall time, each moment claimed once
+  window_id INTEGER NOT NULL,
+  step_index INTEGER NOT NULL,
+  kernel_ns INTEGER NOT NULL, memcpy_ns INTEGER NOT NULL, memset_ns INTEGER NOT NULL,
+  communication_ns INTEGER NOT NULL, runtime_ns INTEGER NOT NULL,
+  dataloader_ns INTEGER NOT NULL, cpu_op_ns INTEGER NOT NULL, other_ns INTEGER NOT NULL,
+  PRIMARY KEY (window_id, step_index)
+) WITHOUT ROWID;
+CREATE {temporary} TABLE input_stages ( -- an input pipeline's stages in one window
+  window_id INTEGER NOT NULL,
+  path TEXT NOT NULL,                   -- outermost first: Prefetch::ParallelMapV2::Shuffle
+  calls INTEGER NOT NULL,
+  self_ns INTEGER NOT NULL,
+  total_ns INTEGER NOT NULL,
+  PRIMARY KEY (window_id, path)
+) WITHOUT ROWID;
+CREATE {temporary} TABLE memory_timeline (  -- deep windows only, thinned
+  window_id INTEGER NOT NULL,
+  device TEXT NOT NULL,
+  offset_ns INTEGER NOT NULL,           -- since the window's first event
+  allocated_bytes INTEGER NOT NULL,     -- above what was allocated when the window began
+  PRIMARY KEY (window_id, device, offset_ns)
+) WITHOUT ROWID;
+CREATE {temporary} TABLE memory_holders (  -- what was held at the peak of memory_timeline
+  window_id INTEGER NOT NULL,
+  device TEXT NOT NULL,
+  operator_id INTEGER NOT NULL,         -- who had allocated it
+  bytes INTEGER NOT NULL,
+  PRIMARY KEY (window_id, device, operator_id)
+) WITHOUT ROWID;
+""",
+}
+"""By version: the tables that it added. Only ever whole tables, so that an older recording opened
+read-only gets them as empty temporary ones."""

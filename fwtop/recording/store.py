@@ -10,7 +10,7 @@ import sqlite3
 from pathlib import Path
 from types import TracebackType
 
-from fwtop.recording.schema import APPLICATION_ID, SCHEMA_VERSION, TABLES
+from fwtop.recording.schema import ADDED, APPLICATION_ID, SCHEMA_VERSION, TABLES
 
 SUFFIX = ".fwtop"
 
@@ -81,7 +81,8 @@ def create_recording(path: Path) -> sqlite3.Connection:
         # Nothing is in the file yet that a power cut could take: the layout needs no fsync.
         connection.execute("PRAGMA synchronous=OFF")
         connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
-        connection.executescript(f"BEGIN;{TABLES}PRAGMA user_version={SCHEMA_VERSION};COMMIT;")
+        layout = TABLES + _added_since(1, temporary=False)
+        connection.executescript(f"BEGIN;{layout}PRAGMA user_version={SCHEMA_VERSION};COMMIT;")
         _set_writer_modes(connection)
     except sqlite3.Error as error:
         raise RecordingError(
@@ -96,7 +97,19 @@ def reopen_for_writing(path: Path) -> sqlite3.Connection:
     open_recording(path).close()
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     _set_writer_modes(connection)
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version < SCHEMA_VERSION:
+        added = _added_since(version, temporary=False)
+        connection.executescript(f"BEGIN;{added}PRAGMA user_version={SCHEMA_VERSION};COMMIT;")
     return connection
+
+
+def _added_since(version: int, temporary: bool) -> str:
+    """The statements that make the tables which versions after `version` added."""
+    kind = "TEMPORARY" if temporary else ""
+    return "".join(
+        tables.format(temporary=kind) for number, tables in ADDED.items() if number > version
+    )
 
 
 def _set_writer_modes(connection: sqlite3.Connection) -> None:
@@ -144,5 +157,6 @@ def _check(path: Path, connection: sqlite3.Connection) -> None:
             )
         if connection.execute("SELECT count(*) FROM run").fetchone()[0] != 1:
             raise RecordingError(f"{path} was abandoned before its run started", "remove it")
+        connection.executescript(_added_since(version, temporary=True))
     except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
         raise RecordingError(f"{path} is damaged: {error}", "nothing of it can be read") from error

@@ -126,6 +126,10 @@ class DeviceEvent(Struct, gc=False):
     from the launch."""
     phase: str = ""
     """That operator's phase; "" where the time must tell."""
+    blocks_per_sm: float | None = None
+    """Of a kernel: thread blocks over multiprocessors."""
+    occupancy_ratio: float | None = None
+    """Of a kernel: estimated achieved occupancy, 0..1."""
 
     @property
     def end_ns(self) -> int:
@@ -140,6 +144,16 @@ class MemoryEvent(Struct, gc=False):
     at_ns: int
     bytes: int
     on_device: bool
+
+
+class InputEvent(Struct, gc=False):
+    """An element produced by a stage of an input pipeline."""
+
+    thread: ThreadKey
+    path: str
+    """The stage and those around it, outermost first: `Prefetch::ParallelMapV2::Shuffle`."""
+    start_ns: int
+    duration_ns: int
 
 
 class DeviceStep(Struct, gc=False):
@@ -164,6 +178,7 @@ class TraceWindow:
     device_events: list[DeviceEvent] = field(default_factory=list)
     memory_events: list[MemoryEvent] = field(default_factory=list)
     device_steps: list[DeviceStep] = field(default_factory=list)
+    input_events: list[InputEvent] = field(default_factory=list)
     event_count: int = 0
     """Rows of the file that were read, of whatever kind."""
     dropped_count: int = 0

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fwtop.queries import run, steps
-from fwtop.recording.schema import SCHEMA_VERSION
+from fwtop.recording.schema import ADDED, SCHEMA_VERSION
 from fwtop.recording.store import (
     RecordingError,
     create_recording,
@@ -63,6 +63,37 @@ def test_a_newer_schema_asks_for_an_upgrade(finished: Path) -> None:
     error = error_of(finished)
     assert "newer" in str(error)
     assert "upgrade" in error.next
+
+
+def of_version_1(path: Path) -> Path:
+    """The recording as the first version would have written it."""
+    with sqlite3.connect(path) as connection:
+        query = "SELECT name FROM sqlite_master WHERE type = 'table'"
+        for (name,) in connection.execute(query).fetchall():
+            if any(f" {name} (" in tables for tables in ADDED.values()):
+                connection.execute(f"DROP TABLE {name}")
+        connection.execute("PRAGMA user_version=1")
+    connection.close()
+    return path
+
+
+def test_an_older_recording_is_read_as_it_is(finished: Path) -> None:
+    with open_recording(finished) as recording:
+        as_written = summarize(recording)
+    before = of_version_1(finished).read_bytes()
+    with open_recording(finished) as recording:
+        assert summarize(recording) == as_written
+        for table in ("window_devices", "input_stages", "memory_holders"):
+            assert recording.connection.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)
+    assert finished.read_bytes() == before
+
+
+def test_a_new_recorder_brings_an_older_recording_up_to_date(finished: Path) -> None:
+    reopen_for_writing(of_version_1(finished)).close()
+    with sqlite3.connect(finished) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
+        assert connection.execute("SELECT count(*) FROM main.input_stages").fetchone() == (0,)
+    connection.close()
 
 
 def test_a_recording_without_a_run_was_abandoned(tmp_path: Path) -> None:
