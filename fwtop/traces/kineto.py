@@ -288,6 +288,8 @@ class _Window:
                 args.external_id,
                 args.bytes,
                 args.elements,
+                blocks_per_sm=args.sane_blocks_per_sm,
+                occupancy_ratio=args.occupancy_ratio,
             )
         )
 

@@ -78,6 +78,8 @@ DEVICE_KIND = {
 
 Int64 = Annotated[int, Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
 """What a recording can hold."""
+_MOST_BLOCKS = 1e12
+"""A grid has fewer; infinity and NaN come from a device whose properties Kineto did not know."""
 
 
 class Args(Struct, gc=False, frozen=True):
@@ -98,6 +100,8 @@ class Args(Struct, gc=False, frozen=True):
     elements_before_22: Int64 | None = field(default=None, name="In msg size")
     memory_bytes: Int64 | None = field(default=None, name="Bytes")
     device_type: Int64 | None = field(default=None, name="Device Type")
+    blocks_per_sm: float | None = field(default=None, name="blocks per SM")
+    occupancy_percent: float | None = field(default=None, name="est. achieved occupancy %")
 
     @property
     def external_id(self) -> int:
@@ -108,6 +112,24 @@ class Args(Struct, gc=False, frozen=True):
     def elements(self) -> int | None:
         """Of a collective: how many elements went in."""
         return self.elements_before_22 if self.elements_now is None else self.elements_now
+
+    @property
+    def occupancy_ratio(self) -> float | None:
+        """Of a kernel, 0..1; None where it is not told, or told as no share (Kineto writes -1)."""
+        percent = self.occupancy_percent
+        return percent / 100 if percent is not None and 0 <= percent <= 100 else None
+
+    @property
+    def sane_blocks_per_sm(self) -> float | None:
+        """Thread blocks over multiprocessors; None where it is no such number."""
+        blocks = self.blocks_per_sm
+        return blocks if blocks is not None and 0 <= blocks < _MOST_BLOCKS else None
+
+    @property
+    def occupancy_ratio(self) -> float | None:
+        """Estimated achieved occupancy, 0..1; None where it is no such number."""
+        percent = self.occupancy_percent
+        return percent / 100 if percent is not None and 0 <= percent <= 100 else None
 
 
 NO_ARGS = Args()

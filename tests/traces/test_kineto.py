@@ -270,3 +270,17 @@ def test_what_a_recording_cannot_hold_is_damage(tmp_path: Path) -> None:
     assert [(e.correlation, e.stream) for e in trace.device_events] == [(0, 7)]
     assert trace.memory_events == []
     assert trace.dropped_count == 2
+
+
+def test_a_kernel_s_occupancy_and_blocks_per_multiprocessor(tmp_path: Path) -> None:
+    def kernel(ts: int, blocks: object, occupancy: object) -> dict[str, Any]:
+        arguments = {"blocks per SM": blocks, "est. achieved occupancy %": occupancy}
+        return row("sgemm", ts, 5, cat="kernel", stream=7, **arguments)
+
+    insane = [kernel(20, float("inf"), float("nan")), kernel(30, -1, 250), kernel(40, 1e300, -1)]
+    trace = read(write(tmp_path / "t.json", [kernel(10, 0.5925926, 4), kernel(15, 3, 100)]))
+    assert [e.blocks_per_sm for e in trace.device_events] == [0.5925926, 3.0]
+    assert [e.occupancy_ratio for e in trace.device_events] == [0.04, 1.0]
+    trace = read(write(tmp_path / "insane.json", insane))
+    assert [(e.blocks_per_sm, e.occupancy_ratio) for e in trace.device_events] == [(None, None)] * 3
+    assert trace.dropped_count == 0
