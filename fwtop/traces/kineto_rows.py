@@ -114,12 +114,6 @@ class Args(Struct, gc=False, frozen=True):
         return self.elements_before_22 if self.elements_now is None else self.elements_now
 
     @property
-    def occupancy_ratio(self) -> float | None:
-        """Of a kernel, 0..1; None where it is not told, or told as no share (Kineto writes -1)."""
-        percent = self.occupancy_percent
-        return percent / 100 if percent is not None and 0 <= percent <= 100 else None
-
-    @property
     def sane_blocks_per_sm(self) -> float | None:
         """Thread blocks over multiprocessors; None where it is no such number."""
         blocks = self.blocks_per_sm
