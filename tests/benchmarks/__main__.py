@@ -14,7 +14,10 @@ from types import ModuleType
 
 from tests.benchmarks import outcome
 
-NAMES = ("startup", "overhead", "peers", "recorder_memory", "decode", "decode_xplane")
+NAMES = (
+    "startup", "overhead", "overhead_tensorflow", "peers", "recorder_memory", "decode",
+    "decode_xplane",
+)  # fmt: skip
 STANDALONE = ("window_cost", "viewer", "open_large")
 
 

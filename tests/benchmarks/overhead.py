@@ -24,7 +24,7 @@ from typing import Any
 from tests.benchmarks.commands import FWTOP, SCRIPTS, environment, record, timed
 from tests.benchmarks.outcome import Figure, Outcome, figure
 
-SCRIPT = str(SCRIPTS / "transformer_steps.py")
+SCRIPT = [str(SCRIPTS / "transformer_steps.py")]
 VARIANTS = ("plain", "fwtop", "fwtop-0", "torch.profiler", "traceml")
 BARS = {"fwtop": 1.02, "fwtop-0": 1.005}
 """The default budget of 1 %, and as much again for the hooks; without windows, the hooks alone."""
@@ -43,14 +43,16 @@ class Bench:
 
     folder: Path
     seconds: float
-    traceml: Path | None
+    script: list[str]
+    """The script and its options, but for where its result goes and how long it runs."""
+    traceml: Path | None = None
     """The interpreter that has it, or None."""
 
     def run(self, variant: str) -> dict[str, Any]:
         """One run of one variant; the script's figures, and the governor's where there is one."""
         result = self.folder / "result.json"
         recording = self.folder / "run.fwtop"
-        script = [SCRIPT, str(result), "--seconds", str(self.seconds)]
+        script = [self.script[0], str(result), "--seconds", str(self.seconds), *self.script[1:]]
         python = [sys.executable, *script]
         argv = {
             "plain": python,
@@ -110,23 +112,29 @@ def measure(options: argparse.Namespace) -> Outcome:
             traceml, told = install_traceml(folder / "traceml")
         if traceml is None:
             variants = [name for name in variants if name != "traceml"]
-        bench = Bench(folder, seconds, traceml)
-        runs: dict[str, list[dict[str, Any]]] = {variant: [] for variant in variants}
-        for number in range(rounds):
-            for variant in variants:
-                runs[variant].append(bench.run(variant))
-                mean_ms = 1e3 * runs[variant][-1]["mean_s"]
-                print(f"  round {number}: {variant} {mean_ms:.2f} ms", file=sys.stderr, flush=True)
-        runs["plain"].append(bench.run("plain"))
+        runs = by_turns(Bench(folder, seconds, SCRIPT, traceml), variants, rounds)
     return Outcome(
         "overhead",
         f"a small transformer on one CPU thread, {seconds:g} s a run, {rounds} rounds by turns",
-        _figures(runs),
+        figures_of(runs),
         {"traceml": told, "runs": runs},
     )
 
 
-def _figures(runs: dict[str, list[dict[str, Any]]]) -> list[Figure]:
+def by_turns(bench: Bench, variants: list[str], rounds: int) -> dict[str, list[dict[str, Any]]]:
+    """What each variant's runs said, round by round; of `plain`, one run more."""
+    runs: dict[str, list[dict[str, Any]]] = {variant: [] for variant in variants}
+    for number in range(rounds):
+        for variant in variants:
+            runs[variant].append(bench.run(variant))
+            mean_ms = 1e3 * runs[variant][-1]["mean_s"]
+            print(f"  round {number}: {variant} {mean_ms:.2f} ms", file=sys.stderr, flush=True)
+    runs["plain"].append(bench.run("plain"))
+    return runs
+
+
+def figures_of(runs: dict[str, list[dict[str, Any]]]) -> list[Figure]:
+    """The ratios of `by_turns`' runs, and what fwtop says of itself."""
     plain = runs["plain"]
     figures = [figure("plain step, mean", "ms", [1e3 * run["mean_s"] for run in plain])]
     for variant, taken in runs.items():
