@@ -8,7 +8,9 @@ viewers and changes nothing. Categories were renamed in torch 1.11 (`Operator` t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import compress
 from pathlib import Path
 
@@ -37,6 +39,7 @@ from fwtop.traces.model import (
     DeviceEvent,
     MemoryEvent,
     ThreadKey,
+    TracedProcess,
     TraceError,
     TraceWindow,
     Track,
@@ -50,6 +53,12 @@ _IS_FRAME = bytes(int(kind == FRAME) for kind in range(256))
 _IS_OTHER = bytes(int(kind == NOT_HOST) for kind in range(256))
 _ALL_BUT_TRACK = bytes(kind for kind in range(256) if kind > LAUNCH)
 _RICH = (b'"correlation"', b'"Input Dims"', b'"Call stack"', b'"Module Hierarchy"')
+_HOST_PID = re.compile(
+    rb'"cat"\s*:\s*"(?:cpu_op|Operator|user_annotation|cuda_runtime|Runtime|python_function)"'
+    rb'[^{}]{0,4096}?"pid"\s*:\s*"?(\d{1,9})\b'
+)
+"""The process of a host row: categories come first, and the arguments open a brace."""
+_PIECES_FOR_PID, _PID_WITHIN = 16, 1 << 16
 _RICH_WITHIN = 1 << 16
 _LATEST_US = 4e15
 """The year 2096: a time beyond it is damage."""
@@ -82,7 +91,7 @@ class _Window:
         self.ended = False
         """The array's end was seen, or as many rows as are wanted."""
         self._limits = limits
-        self._trace = TraceWindow(base_unix_ns=0)
+        self._trace = TraceWindow(base_unix_ns=0, process=TracedProcess(framework="torch"))
         self._tracks: dict[ThreadKey, Track] = {}
         self._frames: dict[ThreadKey, Track] = {}
         self._texts: dict[str, str] = {}
@@ -91,6 +100,7 @@ class _Window:
         self._base_time_ns = 0
         self._rich = False
         self._damage_at: int | None = None
+        self._pieces_left_for_pid = _PIECES_FOR_PID
 
     def take_document(self, text: bytes) -> None:
         """Take the document's other fields, from its text without the events."""
@@ -99,12 +109,25 @@ class _Window:
         except REFUSED:
             return
         self._base_time_ns = document.base_time_ns or self._base_time_ns
-        self._trace.device_names.update({d.id: d.name for d in document.devices})
-        self._rich = self._rich or bool(document.devices)
+        devices = document.devices
+        self._trace.device_names.update({device.id: device.name for device in devices})
+        self._trace.device_memory_bytes.update(
+            {device.id: device.memory_bytes for device in devices if device.memory_bytes > 0}
+        )
+        self._rich = self._rich or bool(devices)
+        distributed = document.distributed
+        known = self._trace.process
+        self._trace.process = replace(
+            known,
+            rank=distributed.rank if known.rank is None else known.rank,
+            world_size=known.world_size or distributed.world_size,
+            host=known.host or document.host,
+        )
 
     def take_piece(self, piece: Piece) -> None:
         """Take the rows of a piece: the fast way, or row by row if it is not sound."""
         text, tail = _split_end(piece.text) if piece.last else (piece.text, None)
+        self._look_for_pid(text)
         if not self._rich:
             self._rich = any(text.find(mark, 0, _RICH_WITHIN) >= 0 for mark in _RICH)
         rows: Sequence[Row]
@@ -116,6 +139,12 @@ class _Window:
         if tail is not None:
             self._end(tail)
         self._take(rows)
+
+    def _look_for_pid(self, text: bytes) -> None:
+        if self._pieces_left_for_pid and (found := _HOST_PID.search(text, 0, _PID_WITHIN)):
+            self._trace.process = replace(self._trace.process, pid=int(found[1]))
+            self._pieces_left_for_pid = 0
+        self._pieces_left_for_pid = max(0, self._pieces_left_for_pid - 1)
 
     def finish(self, array: EventArray) -> TraceWindow:
         """Everything gathered, in order, with notes of what is missing."""
@@ -298,9 +327,17 @@ class _Window:
         if args.memory_bytes is None or not abs(row.ts) < _LATEST_US:
             self._drop(1)
             return
-        on_device = (args.device_type or 0) != 0
         self._trace.memory_events.append(
-            MemoryEvent(row.tid, self._time(row), args.memory_bytes, on_device)
+            MemoryEvent(
+                row.tid,
+                self._time(row),
+                args.memory_bytes,
+                on_device=(args.device_type or 0) != 0,
+                address=args.address,
+                device=max(0, args.device_id or 0),
+                allocated_bytes=args.allocated_bytes,
+                reserved_bytes=args.reserved_bytes,
+            )
         )
 
     def _time(self, row: Row) -> int:

@@ -6,6 +6,7 @@ skipped by the parser and costs no object.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum
 from math import isfinite
 from typing import Annotated, Any
@@ -100,6 +101,10 @@ class Args(Struct, gc=False, frozen=True):
     elements_before_22: Int64 | None = field(default=None, name="In msg size")
     memory_bytes: Int64 | None = field(default=None, name="Bytes")
     device_type: Int64 | None = field(default=None, name="Device Type")
+    device_id: Int64 | None = field(default=None, name="Device Id")
+    address: int | None = field(default=None, name="Addr")
+    allocated_bytes: Int64 | None = field(default=None, name="Total Allocated")
+    reserved_bytes: Int64 | None = field(default=None, name="Total Reserved")
     blocks_per_sm: float | None = field(default=None, name="blocks per SM")
     occupancy_percent: float | None = field(default=None, name="est. achieved occupancy %")
 
@@ -159,19 +164,65 @@ class DeviceProperties(Struct, gc=False):
 
     id: int = -1
     name: str = ""
+    memory_bytes: Int64 = field(default=0, name="totalGlobalMem")
+
+
+class Distributed(Struct, gc=False):
+    """The process's place among those that train together."""
+
+    rank: int | None = None
+    world_size: int | None = None
 
 
 class Document(Struct, gc=False):
-    """What stands around the array of events."""
+    """What stands around the array of events; what of it may be missing or strange, unparsed."""
 
     base_time_ns: int = field(default=0, name="baseTimeNanoseconds")
-    devices: list[DeviceProperties] = field(default_factory=list, name="deviceProperties")
+    raw_devices: Raw | UnsetType = field(default=UNSET, name="deviceProperties")
+    raw_distributed: Raw | UnsetType = field(default=UNSET, name="distributedInfo")
+    raw_host: Raw | UnsetType = field(default=UNSET, name="hostname")
+
+    @property
+    def devices(self) -> list[DeviceProperties]:
+        """The machine's devices; none where they make no sense."""
+        found: list[DeviceProperties] | None = _lenient(self.raw_devices, _decode_devices)
+        return found or []
+
+    @property
+    def distributed(self) -> Distributed:
+        """Rank and world size, None where they are not told or make no sense."""
+        found: Distributed | None = _lenient(self.raw_distributed, _decode_distributed)
+        if found is None:
+            return Distributed()
+        return Distributed(_small(found.rank), _small(found.world_size))
+
+    @property
+    def host(self) -> str | None:
+        """The machine's name."""
+        found: str | None = _lenient(self.raw_host, _decode_text)
+        return found[:_LONGEST_HOST] if found else None
 
 
 decode_plain = msgspec.json.Decoder(list[PlainRow]).decode
 decode_rich = msgspec.json.Decoder(list[RichRow]).decode
 decode_document = msgspec.json.Decoder(Document).decode
 _decode_args = msgspec.json.Decoder(Args).decode
+_decode_devices = msgspec.json.Decoder(list[DeviceProperties]).decode
+_decode_distributed = msgspec.json.Decoder(Distributed, strict=False).decode
+_decode_text = msgspec.json.Decoder(str).decode
+_LONGEST_HOST = 253
+_MOST_RANKS = 1 << 31
+
+
+def _lenient(raw: Raw | UnsetType, decode: Callable[[Raw], Any]) -> Any:
+    try:
+        return None if isinstance(raw, UnsetType) else decode(raw)
+    except REFUSED:
+        return None
+
+
+def _small(number: int | None) -> int | None:
+    return number if number is not None and 0 <= number < _MOST_RANKS else None
 
 
 def arguments(row: Row) -> Args:

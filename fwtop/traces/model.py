@@ -144,6 +144,12 @@ class MemoryEvent(Struct, gc=False):
     at_ns: int
     bytes: int
     on_device: bool
+    address: int | None = None
+    device: int = 0
+    allocated_bytes: int | None = None
+    """What the allocator had given out afterwards, where the trace says so."""
+    reserved_bytes: int | None = None
+    """What it held of the device's memory afterwards."""
 
 
 class InputEvent(Struct, gc=False):
@@ -165,6 +171,18 @@ class DeviceStep(Struct, gc=False):
     duration_ns: int
 
 
+@dataclass(frozen=True, slots=True)
+class TracedProcess:
+    """Which process a trace is of, as far as the trace itself says so."""
+
+    pid: int | None = None
+    rank: int | None = None
+    world_size: int | None = None
+    host: str | None = None
+    framework: str | None = None
+    """`torch`, `tensorflow`, `jax`."""
+
+
 @dataclass(slots=True)
 class TraceWindow:
     """A traced stretch of one process."""
@@ -184,5 +202,8 @@ class TraceWindow:
     dropped_count: int = 0
     """Rows that could not be used: damaged, or without a sane time."""
     device_names: dict[int, str] = field(default_factory=dict)
+    device_memory_bytes: dict[int, int] = field(default_factory=dict)
+    """How much memory a device has, where the trace says so."""
+    process: TracedProcess = field(default_factory=TracedProcess)
     notes: list[str] = field(default_factory=list)
     """What of the trace was missing or damaged, in words."""

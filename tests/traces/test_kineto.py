@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from fwtop.traces.kineto import Limits, read
-from fwtop.traces.model import ANNOTATION, LAUNCH, OPERATOR, TraceError
+from fwtop.traces.model import ANNOTATION, LAUNCH, OPERATOR, TracedProcess, TraceError
 from tests.traces.trace_files import BASE_NS, document, row, write
 
 
@@ -284,3 +284,40 @@ def test_a_kernel_s_occupancy_and_blocks_per_multiprocessor(tmp_path: Path) -> N
     trace = read(write(tmp_path / "insane.json", insane))
     assert [(e.blocks_per_sm, e.occupancy_ratio) for e in trace.device_events] == [(None, None)] * 3
     assert trace.dropped_count == 0
+
+
+def test_the_process_and_its_devices_are_told(tmp_path: Path) -> None:
+    around = {
+        "distributedInfo": {"backend": "nccl", "rank": 3, "world_size": 8},
+        "hostname": "gpu-7",
+        "deviceProperties": [{"id": 3, "name": "A100", "totalGlobalMem": 40 << 30}],
+    }
+    trace = read(write(tmp_path / "t.json", [row("aten::add", 1, 2)], **around))
+    assert trace.process == TracedProcess(5, 3, 8, "gpu-7", "torch")
+    assert (trace.device_names, trace.device_memory_bytes) == ({3: "A100"}, {3: 40 << 30})
+
+
+@pytest.mark.parametrize(
+    "around",
+    [
+        {"distributedInfo": {"rank": -1, "world_size": 1 << 40}, "hostname": 3},
+        {"distributedInfo": [1], "hostname": None, "deviceProperties": {"id": 1}},
+        {"distributedInfo": {"rank": {}}, "deviceProperties": [{"id": "x", "name": 3}]},
+    ],
+)
+def test_strange_facts_of_the_process_cost_nothing_else(
+    tmp_path: Path, around: dict[str, Any]
+) -> None:
+    trace = read(write(tmp_path / "t.json", [row("aten::add", 1, 2)], **around))
+    assert trace.process == TracedProcess(5, framework="torch")
+    assert trace.base_unix_ns + trace.tracks[0].start_ns[0] == BASE_NS + 1_000
+
+
+def test_allocations_tell_their_place_and_the_totals(tmp_path: Path) -> None:
+    memory = {"ph": "i", "name": "[memory]", "tid": 7, "ts": 11, "args": {
+        "Bytes": 64, "Device Type": 1, "Device Id": 2, "Addr": 139_000_000_000_000,
+        "Total Allocated": 1_064, "Total Reserved": 4_096}}  # fmt: skip
+    (event,) = read(write(tmp_path / "t.json", [row("a", 1, 2), memory])).memory_events
+    assert (event.bytes, event.on_device, event.device) == (64, True, 2)
+    assert event.address == 139_000_000_000_000
+    assert (event.allocated_bytes, event.reserved_bytes) == (1_064, 4_096)
