@@ -58,6 +58,15 @@ class PlaceMark:
 
 
 @dataclass(frozen=True)
+class Label:
+    """Give the run another name (None: none) and other tags, instead of those it has."""
+
+    request: ClassVar[str] = "label"
+    name: str | None
+    tags: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class SendInput:
     """Type bytes into the script's terminal."""
 
@@ -79,11 +88,13 @@ class ResizeTerminal:
     columns: int
 
 
-Request = Ping | SendSignal | CaptureWindow | SetOverhead | PlaceMark | SendInput | ResizeTerminal
+Request = (
+    Ping | SendSignal | CaptureWindow | SetOverhead | PlaceMark | Label | SendInput | ResizeTerminal
+)
 REQUESTS: dict[str, type[Request]] = {
     kind.request: kind
     for kind in (
-        Ping, SendSignal, CaptureWindow, SetOverhead, PlaceMark, SendInput, ResizeTerminal
+        Ping, SendSignal, CaptureWindow, SetOverhead, PlaceMark, Label, SendInput, ResizeTerminal
     )
 }  # fmt: skip
 

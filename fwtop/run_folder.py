@@ -11,7 +11,8 @@ Owns the names of the files and the folder's safety (0700, ours); must not inter
         probe.sock      probes → recorder
         control.sock    viewers → recorder
         shim.sock       recorder → shim (signals, input, window size)
-        windows/        trace windows on their way (on /dev/shm where there is one)
+        windows/        trace windows on their way (on /dev/shm where there is one; there it holds
+                        a link to this folder, so that it is known whose it is)
         recorder.log    the recorder's own stderr
 
 The folder is on a local disk (Unix sockets and SQLite's shared memory need one), outside
@@ -20,6 +21,7 @@ XDG_RUNTIME_DIR, which logind empties when the user logs out.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import stat
@@ -30,6 +32,9 @@ from pathlib import Path
 
 MAX_SOCKET_PATH = 100
 """sockaddr_un holds 108 bytes on Linux and 104 on macOS."""
+
+OWNER = "run-folder"
+"""The link from the windows' folder to the run's."""
 
 
 class UnsafeFolderError(Exception):
@@ -90,16 +95,17 @@ class RunFolder:
     @property
     def windows(self) -> Path:
         """Where probes save trace windows: memory rather than disk, where there is /dev/shm."""
-        shared = Path("/dev/shm")
-        if shared.is_dir() and os.access(shared, os.W_OK):
-            return shared / f"fwtop-{os.getuid()}" / self.run_id
-        return self.path / "windows"
+        shared = shared_windows()
+        return self.path / "windows" if shared is None else shared / self.run_id
 
     def create(self) -> None:
         """Make the folders, 0700. Raises UnsafeFolderError or OSError."""
         for folder in (self.path, self.windows):
             _ensure_private(folder.parent)
             _ensure_private(folder)
+        if self.windows.parent != self.path:
+            with contextlib.suppress(FileExistsError):
+                (self.windows / OWNER).symlink_to(self.path)
 
     def remove(self) -> None:
         """Remove the folder and the windows' one; what cannot be removed stays."""
@@ -112,6 +118,14 @@ def root() -> Path:
     path = Path(tempfile.gettempdir()) / f"fwtop-{os.getuid()}"
     longest = len(str(path)) + 1 + len("20261123-101112-abcd") + len("/control.sock")
     return path if longest <= MAX_SOCKET_PATH else Path("/tmp") / path.name
+
+
+def shared_windows() -> Path | None:
+    """The folder in shared memory that holds the runs' trace windows; None where there is none."""
+    shared = Path("/dev/shm")
+    if shared.is_dir() and os.access(shared, os.W_OK):
+        return shared / f"fwtop-{os.getuid()}"
+    return None
 
 
 def of(run_id: str) -> RunFolder:

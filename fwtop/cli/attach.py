@@ -6,12 +6,12 @@ import time
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from fwtop.cli.diagnostics import say
+from fwtop.cli.diagnostics import Code, Failure, say
 from fwtop.cli.follow import Ending
 from fwtop.cli.live import (
-    connect_shim,
     find_live,
-    has_recorder,
+    live_folders,
+    no_run_is_alive,
     read_launch,
     resume,
     wait_for_end,
@@ -23,27 +23,31 @@ from fwtop.cli.viewing import say_detached, view
 from fwtop.launch import spec
 from fwtop.launch.recorder_process import Finished, RecorderProcess
 from fwtop.run_folder import RunFolder
+from fwtop.runs.liveness import connect_shim, has_recorder
 
 RECORDER_TIMEOUT_S = 60.0
 
 
 def configure(parser: ArgumentParser) -> None:
     """Add the arguments."""
-    parser.add_argument("run", nargs="?", help="a run's id or its start; the newest, if not named")
+    parser.add_argument(
+        "run", nargs="?", help="a run's id or its start; the one alive, if not named"
+    )
     parser.add_argument("--no-viewer", action="store_true", help="plain progress, no viewer")
     parser.add_argument("-q", "--quiet", action="store_true", help="say nothing but errors")
 
 
 def main(arguments: Namespace) -> int:
     """Exit status: the script's own if it ended, else 0."""
-    folder = find_live(arguments.run)
+    viewer = has_terminal() and not arguments.no_viewer
+    folder = find_live(arguments.run) if arguments.run else _the_one()
     launch = read_launch(folder)
     recorder = None
     if not has_recorder(folder):
         recorder = resume(folder)
         if not arguments.quiet:
             say("the recorder had died; a new one has taken over")
-    if has_terminal() and not arguments.no_viewer:
+    if viewer:
         return view(folder, launch, recorder)
     try:
         ending = _wait(folder, launch, recorder, Progress(folder, arguments.quiet))
@@ -51,6 +55,20 @@ def main(arguments: Namespace) -> int:
         say_detached(folder.run_id)
         return 0
     return conclude(folder.run_id, ending, arguments.quiet)
+
+
+def _the_one() -> RunFolder:
+    """The run that is alive. Raises Failure if there is none, or several."""
+    folders = live_folders()
+    if not folders:
+        raise no_run_is_alive()
+    if len(folders) == 1:
+        return folders[0]
+    raise Failure(
+        Code.USAGE,
+        f"{len(folders)} runs are alive",
+        f"fwtop attach RUN, one of: {', '.join(one.run_id for one in folders[:5])}",
+    )
 
 
 def _wait(

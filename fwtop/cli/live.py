@@ -10,11 +10,18 @@ from typing import Any
 
 import msgspec
 
-from fwtop import control, run_folder
+from fwtop import run_folder
 from fwtop.cli.diagnostics import Code, Failure
 from fwtop.launch import spec
 from fwtop.launch.recorder_process import RecorderError, RecorderProcess
 from fwtop.run_folder import RunFolder
+from fwtop.runs.liveness import has_shim
+
+
+def live_folders() -> list[RunFolder]:
+    """The run folders of runs that are alive, or whose end nobody has recorded; newest first."""
+    folders = [one for one in run_folder.existing() if one.launch.exists()]
+    return [one for one in folders if has_shim(one) or one.exit.exists()]
 
 
 def find_live(word: str | None) -> RunFolder:
@@ -22,14 +29,12 @@ def find_live(word: str | None) -> RunFolder:
 
     Raises Failure if there is none, or several.
     """
-    folders = [one for one in run_folder.existing() if one.launch.exists()]
     if word is None:
-        for folder in folders:
-            if has_shim(folder) or folder.exit.exists():
-                return folder
-        raise Failure(
-            Code.NO_RUN, "no run is alive", "fwtop TARGET starts one; fwtop ls lists recordings"
-        )
+        found = live_folders()
+        if found:
+            return found[0]
+        raise no_run_is_alive()
+    folders = [one for one in run_folder.existing() if one.launch.exists()]
     matching = [one for one in folders if one.run_id.startswith(word)]
     if len(matching) == 1:
         return matching[0]
@@ -46,6 +51,13 @@ def find_live(word: str | None) -> RunFolder:
     )
 
 
+def no_run_is_alive() -> Failure:
+    """What is said where a live run is wanted and there is none."""
+    return Failure(
+        Code.NO_RUN, "no run is alive", "fwtop TARGET starts one; fwtop ls lists recordings"
+    )
+
+
 def read_launch(folder: RunFolder) -> spec.LaunchSpec:
     """launch.json. Raises Failure for a folder without a sound one."""
     try:
@@ -56,15 +68,6 @@ def read_launch(folder: RunFolder) -> spec.LaunchSpec:
             f"{folder.launch} cannot be read: {error}",
             f"remove what is left of the run: fwtop rm {folder.run_id}",
         ) from error
-
-
-def has_recorder(folder: RunFolder) -> bool:
-    """Whether a recorder answers."""
-    try:
-        control.ask(folder.control_socket, control.Ping())
-    except control.ControlError:
-        return False
-    return True
 
 
 def resume(folder: RunFolder) -> RecorderProcess:
@@ -79,26 +82,6 @@ def resume(folder: RunFolder) -> RecorderProcess:
             getattr(error, "next", "") or f"{folder.recorder_log} has the details",
         ) from error
     return recorder
-
-
-def has_shim(folder: RunFolder) -> bool:
-    """Whether the script is held, which it is as long as it runs."""
-    shim = connect_shim(folder)
-    if shim is None:
-        return False
-    shim.close()
-    return True
-
-
-def connect_shim(folder: RunFolder) -> socket.socket | None:
-    """A connection that ends when the script does; None if it has ended."""
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        connection.connect(str(folder.shim_socket))
-    except OSError:
-        connection.close()
-        return None
-    return connection
 
 
 def ask_shim(shim: socket.socket, body: dict[str, Any]) -> None:

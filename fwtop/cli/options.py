@@ -67,8 +67,8 @@ def switch(text: str) -> bool:
 
 
 def size(text: str) -> int:
-    """`256M`, `1G`, `0` as bytes; raises ValueError."""
-    units = {"K": 10, "M": 20, "G": 30}
+    """`256M`, `1G`, `2T`, `0` as bytes; raises ValueError."""
+    units = {"K": 10, "M": 20, "G": 30, "T": 40}
     word = text.upper().removesuffix("B").removesuffix("I")
     shift = units.get(word[-1:], 0)
     value = int(word[:-1] if shift else word) << shift

@@ -6,7 +6,8 @@ import signal
 from argparse import ArgumentParser, Namespace
 
 from fwtop.cli.diagnostics import Code, Failure, say
-from fwtop.cli.live import ask_shim, connect_shim, find_live, wait_for_end
+from fwtop.cli.live import ask_shim, find_live, wait_for_end
+from fwtop.runs.liveness import connect_shim
 
 GRACE_S = 10.0
 

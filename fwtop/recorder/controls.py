@@ -13,6 +13,7 @@ import msgspec
 from fwtop import control
 from fwtop.recorder import statements as sql
 from fwtop.recorder.server import Connection
+from fwtop.recording.labels import SET_LABELS, labels_row
 from fwtop_profilers import wire
 
 if TYPE_CHECKING:
@@ -75,6 +76,9 @@ class Controls:
                 at_ns = time.monotonic_ns() - run.started_ns
                 run.writer.add(sql.MARK, (VIEWER, at_ns, name[:MAX_MARK], None))
                 return {"at_ns": at_ns}
+            case control.Label(label, tags):
+                run.writer.add(SET_LABELS, labels_row(label, tags))
+                return {"name": label, "tags": list(tags)}
 
     def _ping(self) -> dict[str, Any]:
         run = self._run

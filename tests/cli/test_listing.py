@@ -18,6 +18,7 @@ from fwtop.cli.diagnostics import Code, Failure
 from fwtop.formatting import cell_width
 from fwtop.launch import spec as launch_spec
 from fwtop.launch.spec import LaunchSpec
+from fwtop.recording.labels import write_labels
 from tests.recordings import build
 
 
@@ -126,6 +127,67 @@ def test_the_table_fits_a_terminal_and_obeys_no_escape(state: Path) -> None:
     lines = ls.table(listing.at_hand(), 110)
     assert max(map(cell_width, lines)) <= 110
     assert all(line.isprintable() for line in lines)
+
+
+def name_and_tags(path: Path, name: str | None, *tags: str) -> None:
+    write_labels(path, name, tags)
+
+
+def test_the_table_drops_columns_before_it_breaks(state: Path) -> None:
+    path = build(state / "run.fwtop", steps=30)
+    name_and_tags(path, "with 数 in its name", "baseline", "a100")
+    for columns in (40, 60, 80, 100, 120, 200):
+        head, row = ls.table(listing.at_hand(), columns)
+        assert cell_width(head) <= columns
+        assert cell_width(row) <= columns
+        assert "RUN" in head
+        assert "COMMAND" in head
+    head, row = ls.table(listing.at_hand(), 80)
+    assert "NAME" in head
+    assert "MEDIAN" in head
+    assert "STARTED" not in head
+    head, row = ls.table(listing.at_hand(), 200)
+    assert "STARTED" in head
+    assert "baseline,a100" in row
+
+
+def test_runs_are_filtered_by_tag_and_name(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for number, (name, *tags) in enumerate([("Base", "a", "b"), ("fast", "a"), (None, "b")]):
+        path = build(state / f"{number}.fwtop", steps=30, run_id=f"2026112{number}-000000-aaaa")
+        name_and_tags(path, name, *tags)
+
+    def listed(*words: str) -> list[str | None]:
+        run_ls("--json", *words)
+        return [one["name"] for one in json.loads(capsys.readouterr().out)]
+
+    assert listed("--tag", "a") == ["fast", "Base"]
+    assert listed("--tag", "a", "--tag", "b") == ["Base"]
+    assert listed("--name", "bas") == ["Base"]
+    assert listed("--name", "nothing") == []
+
+
+def test_the_list_is_sorted_by_what_is_asked(
+    state: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number, steps in enumerate([300, 30, 900]):
+        build(state / f"{number}.fwtop", steps=steps, run_id=f"2026112{number}-000000-aaaa")
+    (state / "bad.fwtop").write_bytes(b"nothing")
+    for words, expected in (
+        (["--sort", "steps"], [900, 300, 30, None]),
+        (["--sort", "size"], [900, 300, 30, None]),
+    ):
+        run_ls("--json", *words)
+        assert [one["steps"] for one in json.loads(capsys.readouterr().out)] == expected
+
+
+def test_a_run_is_found_by_its_name(state: Path) -> None:
+    one = build(state / "one.fwtop", steps=30, run_id="20261123-000000-aaaa")
+    two = build(state / "two.fwtop", steps=30, run_id="20261124-000000-bbbb")
+    name_and_tags(one, "baseline")
+    assert listing.find("baseline") == one
+    name_and_tags(two, "baseline")
+    with pytest.raises(Failure, match="2 runs have the name baseline"):
+        listing.find("baseline")
 
 
 def test_a_run_is_found_by_file_id_or_the_start_of_its_id(state: Path) -> None:
