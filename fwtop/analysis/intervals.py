@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 Interval = tuple[int, int]
+_END = 1 << 70
+_NOTHING = (_END, _END)
+"""Stands after the last interval: later than any time."""
 
 
 def union(intervals: Iterable[Interval]) -> list[Interval]:
@@ -32,31 +35,37 @@ def length(disjoint: Iterable[Interval]) -> int:
 def intersection(one: Sequence[Interval], other: Sequence[Interval]) -> list[Interval]:
     """What two lists of disjoint, ordered intervals have in common."""
     common: list[Interval] = []
-    i = j = 0
-    while i < len(one) and j < len(other):
-        start, end = max(one[i][0], other[j][0]), min(one[i][1], other[j][1])
-        if start < end:
-            common.append((start, end))
-        if one[i][1] < other[j][1]:
-            i += 1
+    ones, others = iter(one), iter(other)
+    begin, end = next(ones, _NOTHING)
+    first, last = next(others, _NOTHING)
+    while begin < _END and first < _END:
+        start = begin if begin > first else first
+        if end < last:
+            if start < end:
+                common.append((start, end))
+            begin, end = next(ones, _NOTHING)
         else:
-            j += 1
+            if start < last:
+                common.append((start, last))
+            first, last = next(others, _NOTHING)
     return common
 
 
-def difference(one: Sequence[Interval], other: Sequence[Interval]) -> list[Interval]:
+def difference(one: Iterable[Interval], other: Iterable[Interval]) -> list[Interval]:
     """What of `one` is not in `other`; both disjoint and in order."""
     left: list[Interval] = []
-    j = 0
+    others = iter(other)
+    first, last = next(others, _NOTHING)
     for start, end in one:
-        while j < len(other) and other[j][1] <= start:
-            j += 1
-        k = j
-        while k < len(other) and other[k][0] < end:
-            if other[k][0] > start:
-                left.append((start, other[k][0]))
-            start = max(start, other[k][1])
-            k += 1
+        while last <= start:
+            first, last = next(others, _NOTHING)
+        while first < end:
+            if first > start:
+                left.append((start, first))
+            start = last
+            if last > end:
+                break
+            first, last = next(others, _NOTHING)
         if start < end:
             left.append((start, end))
     return left

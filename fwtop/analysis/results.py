@@ -46,6 +46,17 @@ class KernelFigures:
 
 
 @dataclass(frozen=True, slots=True)
+class FlopFigures:
+    """An operator's floating point operations in one phase on inputs of one dtype, summed."""
+
+    name: str
+    phase: str
+    dtype: str
+    """`float32`, `bfloat16` …: one of `fwtop.analysis.flops.DTYPES`; "" for another or unknown."""
+    flops: int
+
+
+@dataclass(frozen=True, slots=True)
 class KernelEfficiency:
     """How well a kernel fills the device, over the calls whose launch sizes the trace tells."""
 
@@ -66,7 +77,11 @@ class DeviceFigures:
     span_ns: int
     """From the first step's start to the last one's end."""
     busy_ns: int
+    """In which some kernel ran, within the span."""
+    kernel_ns: int
+    """The kernels' times, summed."""
     measured_ns: int
+    """Of `kernel_ns`, that of kernels whose occupancy the trace tells."""
     sm_busy_ns: float | None
     occupied_ns: float | None
     tensor_core_ns: int | None
@@ -154,11 +169,21 @@ class WindowFigures:
     devices: tuple[DeviceFigures, ...] = ()
     kernel_efficiency: tuple[KernelEfficiency, ...] = ()
     step_breakdowns: tuple[StepBreakdownFigures, ...] = ()
+    operator_flops: tuple[FlopFigures, ...] = ()
     input_stages: tuple[InputStage, ...] = ()
     memory_timeline: tuple[MemoryPoint, ...] = ()
     memory_holders: tuple[MemoryHolder, ...] = ()
     notes: tuple[str, ...] = field(default=())
     """What of the trace was missing or damaged, in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepSpan:
+    """A traced step on the host's time axis, in the trace's own clock (unix ns)."""
+
+    step_index: int
+    start_ns: int
+    end_ns: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,16 +9,24 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import repeat
+from typing import TypedDict
 
+from fwtop.analysis.breakdown import bounds, by_priority, figures_of
 from fwtop.analysis.deep import NO_OPERATORS, details, memory
+from fwtop.analysis.device_figures import efficiency, of_devices
 from fwtop.analysis.families import family
 from fwtop.analysis.flops import flops
 from fwtop.analysis.nesting import Nest
 from fwtop.analysis.phases import Segments, from_names
 from fwtop.analysis.results import (
+    DeviceFigures,
+    KernelEfficiency,
     KernelFigures,
     OperatorFigures,
     PhaseSpan,
+    StepBreakdownFigures,
+    StepSpan,
+    TemporalBreakdown,
     WindowFigures,
 )
 from fwtop.analysis.temporal import Launch, breakdown
@@ -36,9 +44,12 @@ _Table = dict[str, dict[str, _Row]]
 """By phase, then by name."""
 
 
-def figures(trace: TraceWindow, spans: Sequence[PhaseSpan]) -> WindowFigures:
+def figures(
+    trace: TraceWindow, spans: Sequence[PhaseSpan], steps: Sequence[StepSpan] = ()
+) -> WindowFigures:
     """All figures of a window.
 
+    `steps` are the traced steps in unix ns; without them the trace's own marks bound its steps.
     `spans` are the phases of the traced steps in unix ns; an operator is of the phase in which it
     began, and `other` outside of all. Without spans the phases come from the trace's own names. An
     operator that names its own phase is of that one, whenever it ran.
@@ -58,9 +69,42 @@ def figures(trace: TraceWindow, spans: Sequence[PhaseSpan]) -> WindowFigures:
         operators=tuple(_operators(table, memory(trace, nests, segments), flops(nests, segments))),
         details=tuple(details(nests, trace.frames)),
         kernels=tuple(_kernels(trace.device_events)),
-        breakdown=breakdown(trace.device_events, launches(trace)),
         notes=tuple(trace.notes),
+        **_on_devices(trace, steps),
     )
+
+
+class _OnDevices(TypedDict):
+    """The fields of WindowFigures that only a window with device events has."""
+
+    breakdown: TemporalBreakdown
+    devices: tuple[DeviceFigures, ...]
+    kernel_efficiency: tuple[KernelEfficiency, ...]
+    step_breakdowns: tuple[StepBreakdownFigures, ...]
+
+
+_NOTHING_ON_DEVICES: _OnDevices = {
+    "breakdown": TemporalBreakdown(),
+    "devices": (),
+    "kernel_efficiency": (),
+    "step_breakdowns": (),
+}
+
+
+def _on_devices(trace: TraceWindow, steps: Sequence[StepSpan]) -> _OnDevices:
+    """Where the devices' time went; nothing, at no cost, for a window of the CPU alone."""
+    events = trace.device_events
+    if not events:
+        return _NOTHING_ON_DEVICES
+    known = launches(trace)
+    traced = bounds(trace, steps)
+    span = (traced[0].start_ns, max(step.end_ns for step in traced)) if traced else None
+    return {
+        "breakdown": breakdown(events, known),
+        "devices": tuple(of_devices(events, known, span)),
+        "kernel_efficiency": tuple(efficiency(events)),
+        "step_breakdowns": tuple(figures_of(by_priority(trace, traced))),
+    }
 
 
 def launches(trace: TraceWindow) -> dict[int, Launch]:

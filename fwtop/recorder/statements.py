@@ -77,12 +77,13 @@ OPERATOR_DETAIL = _insert(
 KERNEL = _insert("kernel_stats", "window_id, operator_id, stream, calls, total_ns")
 WINDOW_DEVICE = _insert(
     "window_devices",
-    "window_id, device, span_ns, busy_ns, measured_ns, sm_busy_ns, occupied_ns, tensor_core_ns, "
-    "launches, launch_delay_sum_ns, launch_delays, queue_max",
+    "window_id, device, span_ns, busy_ns, kernel_ns, measured_ns, sm_busy_ns, occupied_ns, "
+    "tensor_core_ns, launches, launch_delay_sum_ns, launch_delays, queue_max",
 )
 KERNEL_EFFICIENCY = _insert(
     "kernel_efficiency", "window_id, operator_id, measured_ns, sm_busy_ns, occupied_ns"
 )
+OPERATOR_FLOPS = _insert("operator_flops", "window_id, operator_id, phase, dtype, flops")
 STEP_BREAKDOWN = _insert(
     "step_breakdowns",
     "window_id, step_index, kernel_ns, memcpy_ns, memset_ns, communication_ns, runtime_ns, "

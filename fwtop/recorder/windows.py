@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import astuple
 from pathlib import Path
 
-from fwtop.analysis.results import PhaseSpan, TemporalBreakdown, WindowFigures
+from fwtop.analysis.results import PhaseSpan, StepSpan, TemporalBreakdown, WindowFigures
 from fwtop.recorder.ingest import WindowOf
 from fwtop.recorder.traced import DecodedWindow
 from fwtop_profilers import wire
@@ -97,7 +97,7 @@ class WindowWorker:
             return self._failed(number, window, f"unknown trace format {message.format[:40]}")
         path = _checked(self._folder, message.path)
         trace = reader.read(path, message.format, details=message.deep)
-        found = figures(trace, spans(message))
+        found = figures(trace, spans(message), step_spans(message))
         del trace
         note = "; ".join(found.notes) or None
         return DecodedWindow(
@@ -147,6 +147,17 @@ def spans(message: wire.Window) -> list[PhaseSpan]:
         PhaseSpan(phase, start + offset, end + offset)
         for phase, start, end in zip(
             message.span_phase, message.span_start_ns, message.span_end_ns, strict=True
+        )
+    ]
+
+
+def step_spans(message: wire.Window) -> list[StepSpan]:
+    """The traced steps on the trace's own clock."""
+    offset = message.anchor_unix_ns - message.anchor_monotonic_ns
+    return [
+        StepSpan(message.first_step + number, start + offset, start + duration + offset)
+        for number, (start, duration) in enumerate(
+            zip(message.step_start_ns, message.step_duration_ns, strict=True)
         )
     ]
 

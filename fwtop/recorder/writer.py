@@ -207,6 +207,13 @@ class Writer:
                 for k in figures.kernel_efficiency
             ],
         )  # fmt: skip
+        execute(
+            sql.OPERATOR_FLOPS,
+            [
+                (number, self._operator_id(f.name, family(f.name)), f.phase, f.dtype, f.flops)
+                for f in figures.operator_flops
+            ],
+        )
         execute(sql.STEP_BREAKDOWN, [(number, *astuple(one)) for one in figures.step_breakdowns])
         execute(sql.INPUT_STAGE, [(number, *astuple(stage)) for stage in figures.input_stages])
         execute(sql.MEMORY_POINT, [(number, *astuple(at)) for at in figures.memory_timeline])

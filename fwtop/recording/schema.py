@@ -298,10 +298,11 @@ CREATE {temporary} TABLE window_devices (  -- one device in one window
   window_id INTEGER NOT NULL,
   device INTEGER NOT NULL,
   span_ns INTEGER NOT NULL,             -- from the first step's start to the last one's end
-  busy_ns INTEGER NOT NULL,
-  measured_ns INTEGER NOT NULL,         -- time of kernels whose launch sizes the trace tells
+  busy_ns INTEGER NOT NULL,             -- some kernel ran
+  kernel_ns INTEGER NOT NULL,           -- the kernels' times, summed
+  measured_ns INTEGER NOT NULL,         -- of it, that of kernels whose occupancy the trace tells
   sm_busy_ns REAL,                      -- its multiprocessors' share of busy_ns: ratio x time
-  occupied_ns REAL,                     -- sum over those kernels of estimated occupancy x time
+  occupied_ns REAL,                     -- sum over measured kernels of estimated occupancy x time
   tensor_core_ns INTEGER,               -- time of kernels that use tensor cores
   launches INTEGER NOT NULL,
   launch_delay_sum_ns INTEGER NOT NULL,
@@ -316,6 +317,14 @@ CREATE {temporary} TABLE kernel_efficiency (  -- sums over one window
   sm_busy_ns REAL,
   occupied_ns REAL,
   PRIMARY KEY (window_id, operator_id)
+) WITHOUT ROWID;
+CREATE {temporary} TABLE operator_flops (  -- windows whose shapes tell them: deep ones
+  window_id INTEGER NOT NULL,
+  operator_id INTEGER NOT NULL,
+  phase TEXT NOT NULL,
+  dtype TEXT NOT NULL,                  -- devices.peaks.DTYPES; '' for another or unknown
+  flops INTEGER NOT NULL,               -- of operator_stats.flops, those of inputs of this dtype
+  PRIMARY KEY (window_id, operator_id, phase, dtype)
 ) WITHOUT ROWID;
 CREATE {temporary} TABLE step_breakdowns (  -- a traced step's wall time, each moment claimed once
   window_id INTEGER NOT NULL,

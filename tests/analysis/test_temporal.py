@@ -1,7 +1,15 @@
 from __future__ import annotations
 
-from fwtop.analysis.breakdown import CLASSES, TracedStep, by_priority, steps, until_device_end
-from fwtop.analysis.results import TemporalBreakdown
+from fwtop.analysis.breakdown import (
+    CLASSES,
+    TracedStep,
+    bounds,
+    by_priority,
+    figures_of,
+    steps,
+    until_device_end,
+)
+from fwtop.analysis.results import StepSpan, TemporalBreakdown
 from fwtop.analysis.temporal import (
     KERNEL_WAIT_NS,
     Launch,
@@ -12,7 +20,7 @@ from fwtop.analysis.temporal import (
     queue_lengths,
     waits,
 )
-from fwtop.traces.model import LAUNCH, OPERATOR, DeviceEvent, TraceWindow, Track
+from fwtop.traces.model import LAUNCH, OPERATOR, DeviceEvent, DeviceStep, TraceWindow, Track
 
 
 def event(
@@ -124,3 +132,38 @@ def test_a_step_s_time_is_claimed_once_by_priority() -> None:
 def test_steps_without_a_device_stay_as_they_are() -> None:
     trace = TraceWindow(0, [host(("ProfilerStep#1", 0, 100, 0))])
     assert until_device_end(trace, steps(trace)) == [TracedStep(1, 0, 100)]
+
+
+def test_steps_that_are_given_stand_before_the_trace_s_own_marks() -> None:
+    trace = TraceWindow(
+        1_000,
+        [host(("ProfilerStep#1", 0, 100, 0), ("cudaLaunchKernel", 40, 50, 1))],
+        device_events=[event("gemm", 60, 130, 1)],
+    )
+    assert bounds(trace) == [TracedStep(1, 0, 130)]
+    given = [StepSpan(8, 1_050, 1_090), StepSpan(7, 1_000, 1_050)]
+    assert bounds(trace, given) == [TracedStep(7, 0, 130), TracedStep(8, 130, 130)]
+
+
+def test_steps_of_a_trace_without_marks() -> None:
+    kernels = [event("gemm", 60, 130, 1), event("gemm", 140, 150, 1)]
+    trace = TraceWindow(0, [host(("aten::mm", 10, 70, 0))], device_events=kernels)
+    assert bounds(trace) == [TracedStep(0, 10, 150)]
+    trace.device_steps = [
+        DeviceStep(1, 4, 70, 30),
+        DeviceStep(0, 4, 60, 20),
+        DeviceStep(0, 3, 0, 9),
+    ]
+    assert bounds(trace) == [TracedStep(3, 0, 9), TracedStep(4, 60, 100)]
+    assert bounds(TraceWindow(0)) == []
+
+
+def test_a_step_s_number_is_one_that_a_recording_can_hold() -> None:
+    trace = TraceWindow(0, [host((f"ProfilerStep#{'9' * 30}", 0, 100, 0))])
+    assert steps(trace) == []
+
+
+def test_of_steps_with_the_same_number_one_is_kept() -> None:
+    trace = TraceWindow(0, [host(("aten::mm", 0, 30, 0))])
+    rows = by_priority(trace, [TracedStep(1, 0, 10), TracedStep(1, 10, 25)])
+    assert [(row.step_index, row.cpu_op_ns) for row in figures_of(rows)] == [(1, 15)]
