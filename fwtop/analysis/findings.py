@@ -31,6 +31,7 @@ FINDERS: tuple[Callable[[Facts], Iterator[Finding]], ...] = (
     recorder.overhead,
     recorder.losses,
     recorder.failed_hooks,
+    recorder.failed_parts,
 )
 
 

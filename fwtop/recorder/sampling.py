@@ -7,22 +7,25 @@ from __future__ import annotations
 
 import importlib
 import threading
+import time
 import traceback
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import msgspec
 
 from fwtop.devices.sampler import Sampler
-from fwtop.devices.samples import HostReading, RunScope, Samples
+from fwtop.devices.samples import HostReading, RunScope, SamplerNotice, Samples
 from fwtop.recorder import statements as sql
 from fwtop.recorder.notices import Notices
 from fwtop.recorder.writer import Writer
 
 SAMPLERS = (
-    ("fwtop.devices.host.sampler", "HostSampler"),
-    ("fwtop.devices.nvidia.sampler", "NvidiaSampler"),
+    ("fwtop.devices.host.sampler", "HostSampler", "the host's readings"),
+    ("fwtop.devices.nvidia.sampler", "NvidiaSampler", "the NVIDIA GPUs' readings"),
 )
+"""Module, class, and what is missing without it."""
 START_DELAY_S = 0.3
 """The script's own start comes first, and a script that is over by then has nothing to sample."""
 GONE_AFTER_NS = 60_000_000_000
@@ -42,8 +45,10 @@ class Sampling:
 
     def start(self) -> None:
         """Start a thread a sampler; importing them happens there, a little later."""
-        for module, name in SAMPLERS:
-            thread = threading.Thread(target=self._run, args=(module, name), name=name, daemon=True)
+        for module, name, what in SAMPLERS:
+            thread = threading.Thread(
+                target=self._run, args=(module, name, what), name=name, daemon=True
+            )
             thread.start()
             self._threads.append(thread)
 
@@ -51,25 +56,34 @@ class Sampling:
         """No sample is delivered any more, once this has returned; a wedged thread is left."""
         self._stop.set()
 
-    def _run(self, module: str, name: str) -> None:
+    def _run(self, module: str, name: str, what: str) -> None:
         if self._stop.wait(START_DELAY_S):
             return
         try:
             sampler: Sampler = getattr(importlib.import_module(module), name)()
             sampler.start()
-        except Exception:
-            traceback.print_exc()  # into recorder.log
-            return
-        while not self._stop.is_set():
-            try:
+            while not self._stop.is_set():
                 samples = sampler.sample(self.scope)
-            except Exception:
-                traceback.print_exc()
-                return
+                if not self._stop.is_set():
+                    self._deliver(samples)
+                self._stop.wait(self._interval_s)
+            sampler.close()
+        except Exception as error:
+            traceback.print_exc()  # into recorder.log
             if not self._stop.is_set():
-                self._deliver(samples)
-            self._stop.wait(self._interval_s)
-        sampler.close()
+                self._deliver(Samples(time.monotonic_ns(), notices=(_failure(what, error),)))
+
+
+def _failure(what: str, error: Exception) -> SamplerNotice:
+    """What is said of a sampler that raised, which none should."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    where = f"{Path(last.filename).name}:{last.lineno}"
+    return SamplerNotice(
+        "warning",
+        "sampler_failed",
+        f"{what} end here: {type(error).__name__}: {error} ({where})",
+        "the script and the other readings are not concerned; please report it",
+    )
 
 
 class DeviceRows:

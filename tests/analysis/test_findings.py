@@ -237,10 +237,15 @@ def test_what_was_lost_is_said(healthy: Facts) -> None:
         Notice(1, 5, "warning", "probe_failure", 1, "hook h was switched off: E", "report it"),
         Notice(2, 6, "warning", "window_failed", 1, "no trace window: busy", ""),
         Notice(3, 7, "warning", "steps_lost", 1, "steps 5 to 9 are not recorded", ""),
+        Notice(4, 8, "warning", "sampler_failed", None, "the readings end here: E", "report it"),
+        Notice(5, 9, "warning", "shim_failed", None, "the shim failed: E", "report it"),
     )
     facts = replace(healthy, notices=notices, failed_windows=1)
-    assert set(codes(facts)) == {"probe_failures", "windows_failed", "messages_dropped"}
+    assert set(codes(facts)) == {
+        "probe_failures", "windows_failed", "messages_dropped", "sampler_failed", "shim_failed",
+    }  # fmt: skip
     assert "hook h" in one(facts, "probe_failures").why
+    assert one(facts, "sampler_failed").why == "The readings end here: E."
 
 
 def test_the_gravest_and_dearest_come_first(tmp_path: Path) -> None:

@@ -82,6 +82,21 @@ def failed_hooks(facts: Facts) -> Iterator[Finding]:
     )
 
 
+def failed_parts(facts: Facts) -> Iterator[Finding]:
+    """A sampler ended, or the process that holds the script's output stumbled."""
+    for code in ("sampler_failed", "shim_failed"):
+        said = [notice for notice in facts.notices if notice.code == code]
+        if said:
+            text = _sentence(said[-1].text)
+            yield Finding(
+                code=code,
+                severity="warning",
+                why=text[:1].upper() + text[1:],
+                evidence={"notices": len(said)},
+                next=said[-1].next,
+            )
+
+
 def _sentence(text: str) -> str:
     """A notice's text with one full stop."""
     return text.rstrip(". ") + "."
