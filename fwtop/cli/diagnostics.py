@@ -38,6 +38,8 @@ class Code(IntEnum):
     """`compare --fail-on`: the comparison failed a condition."""
     LOST = 112
     """The script's end was not seen, so there is no status of it to pass on."""
+    OUTPUT = 113
+    """What was to be written cannot be: something is there, there is no room, a package lacks."""
     INTERNAL = 120
     """A mistake in fwtop."""
 

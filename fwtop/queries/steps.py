@@ -176,6 +176,18 @@ def first_step(recording: Recording, process_id: int | None = None) -> Step | No
     return rows[0] if rows else None
 
 
+def by_index(recording: Recording, index: int, process_id: int | None = None) -> Step | None:
+    """The step of that index; None if there is none."""
+    process_id = _process(recording, process_id)
+    rows = fetch_rows(
+        recording,
+        Step,
+        f"SELECT {_COLUMNS} FROM steps WHERE process_id = ? AND step_index = ?",
+        (process_id, index),
+    )
+    return rows[0] if rows else None
+
+
 def counts(recording: Recording, until_ns: int | None = None) -> dict[int, int]:
     """Steps by process id; with `until_ns`, exact as `totals` is."""
     sums = fetch_rows(
