@@ -7,8 +7,6 @@ drawing is the panels' business, reading the watcher's.
 
 from __future__ import annotations
 
-import asyncio
-import signal
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -22,7 +20,6 @@ from textual.screen import Screen
 
 from fwtop.run_folder import RunFolder
 from fwtop.tui import timeline
-from fwtop.tui.front_buffer import FrontBuffer, diffed
 from fwtop.tui.keys import COMMANDS, KEYS
 from fwtop.tui.messages import Unreadable, Updated
 from fwtop.tui.requests import Requests
@@ -32,6 +29,7 @@ from fwtop.tui.screens.overview import Overview
 from fwtop.tui.screens.panel_screen import PanelScreen
 from fwtop.tui.snapshot import SUBJECTS, Snapshot, Wanted
 from fwtop.tui.terminal import drawn_on_the_terminal
+from fwtop.tui.terminal_app import TerminalApp
 from fwtop.tui.time_actions import TimeActions
 from fwtop.tui.watcher import Watcher
 from fwtop.tui.widgets.header import state_of
@@ -62,11 +60,9 @@ def view(path: Path, folder: RunFolder | None) -> Left:
     return app.left()
 
 
-class FwtopApp(TimeActions, Requests):
+class FwtopApp(TimeActions, Requests, TerminalApp[None]):
     """Screens, keys, and the moment that everything shows."""
 
-    TITLE = "fwtop"
-    CSS_PATH = "app.tcss"
     ENABLE_COMMAND_PALETTE = True
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(key, action, does, show=False) for key, _, action, does in KEYS if key
@@ -79,13 +75,10 @@ class FwtopApp(TimeActions, Requests):
         clock: Callable[[], int] = time.monotonic_ns,
         **options: Any,
     ) -> None:
-        super().__init__(ansi_color=True, **options)
-        self.theme = "ansi-dark"
-        self.animation_level = "none"
+        super().__init__(**options)
         self.snapshot: Snapshot | None = None
         self._path = path
         self._folder = folder
-        self._buffer = FrontBuffer()
         self._wanted = Wanted(span_ns=2 * timeline.MINUTE_NS if folder is not None else 0)
         self._watcher = Watcher(path, folder, self.post_message, clock)
         self._notice = ""
@@ -96,13 +89,7 @@ class FwtopApp(TimeActions, Requests):
     def on_mount(self) -> None:
         """Begin to watch."""
         self.push_screen(Overview())
-        self.app_suspend_signal.subscribe(self, lambda _: self._buffer.clear())
-        self.app_resume_signal.subscribe(self, lambda _: self._buffer.clear())
         self._watch()
-        if not self.is_headless:
-            loop = asyncio.get_running_loop()
-            for number in (signal.SIGTERM, signal.SIGHUP):
-                loop.add_signal_handler(number, self.exit)
 
     @work(thread=True, exit_on_error=True)
     def _watch(self) -> None:
@@ -120,26 +107,6 @@ class FwtopApp(TimeActions, Requests):
         if run.exit_signal is not None:
             return Left(ended=True, exit_status=128 + run.exit_signal)
         return Left(ended=True, exit_status=run.exit_status)
-
-    def _display(self, screen: Screen[Any], renderable: Any) -> None:
-        """Write only the cells that changed (see front_buffer)."""
-        if hasattr(renderable, "render_segments"):
-            renderable = diffed(renderable, self._buffer)
-        super()._display(screen, renderable)
-
-    def on_resize(self) -> None:
-        """The terminal may have moved or cleared anything."""
-        self._buffer.clear()
-
-    def push_screen(self, *args: Any, **options: Any) -> Any:
-        """Another screen: everything is written anew."""
-        self._buffer.clear()
-        return super().push_screen(*args, **options)
-
-    def pop_screen(self) -> Any:
-        """The screen below: everything is written anew."""
-        self._buffer.clear()
-        return super().pop_screen()
 
     # Pictures
 
@@ -215,7 +182,6 @@ class FwtopApp(TimeActions, Requests):
             return
         full = FULL_SCREENS[subject]()
         if screen is not None and screen.SUBJECT is not None:
-            self._buffer.clear()
             self.switch_screen(full)
         else:
             self.push_screen(full)
@@ -234,11 +200,6 @@ class FwtopApp(TimeActions, Requests):
                 screen.snapshot = self.snapshot
         elif self._wanted.until_ns is not None:
             self.action_live()
-
-    def action_repaint(self) -> None:
-        """Write the whole screen anew."""
-        self._buffer.clear()
-        self.screen.refresh(layout=True)
 
     # Dialogs
 

@@ -19,9 +19,9 @@ import pyte
 VIEWER = """
 import sys
 from pathlib import Path
-from fwtop.tui import app
+from fwtop.tui import app, terminal_app
 if sys.argv[2] == "plain":
-    app.diffed = lambda update, buffer: update
+    terminal_app.diffed = lambda update, buffer: update
 left = app.view(Path(sys.argv[1]), None)
 print("status", left.exit_status)
 """

@@ -117,7 +117,7 @@ class OperatorsScreen(FullScreen):
     def action_kernels(self) -> None:
         """Kernels instead of operators, and back."""
         self._kernels = not self._kernels
-        self.put_panels()
+        self.put_frames()
         self.query_one("#kernels" if self._kernels else "#operators").focus()
         self.show_keys()
 

@@ -1,38 +1,30 @@
-"""The base of the screens that show panels: header, panels in their places, keys."""
+"""The base of the screens that show panels of one run."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import ClassVar
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
-from textual import events
-from textual.app import ComposeResult
 from textual.reactive import var
-from textual.screen import Screen
 from textual.widget import Widget
-from textual.widgets import Static
 
-from fwtop.tui import places
-from fwtop.tui.places import Box
+from fwtop.tui.screens.frame_screen import LAST_HINTS, FrameScreen
 from fwtop.tui.snapshot import Snapshot, Wanted
+from fwtop.tui.widgets.frame import Frame
 from fwtop.tui.widgets.header import Header
-from fwtop.tui.widgets.key_line import Hint, KeyLine
+from fwtop.tui.widgets.key_line import KeyLine
 from fwtop.tui.widgets.panel import Panel
 from fwtop.tui.widgets.steps import SCALE
 
-LAST_HINTS: tuple[Hint, ...] = (
-    ("q", "q", "quit"),
-    ("ctrl+p", "^p", "all"),
-    ("question_mark", "?", "help"),
-)
+__all__ = ["LAST_HINTS", "PanelScreen"]
 
 
-class PanelScreen(Screen[None]):
+class PanelScreen(FrameScreen):
     """Subclasses say which panels there are, where they go, and which keys to hint at."""
 
-    CSS_PATH = "panel_screen.tcss"
     SUBJECT: ClassVar[str | None] = None
     """The one subject shown in full; None shows several."""
+    LEAVE_HINT = "d to detach"
 
     snapshot: var[Snapshot | None] = var(None, init=False)
 
@@ -40,57 +32,24 @@ class PanelScreen(Screen[None]):
         """The panels, the one to focus first at the start."""
         raise NotImplementedError
 
-    def places(self, width: int, height: int) -> Mapping[str, Box]:
-        """A box for each id that is shown."""
-        raise NotImplementedError
+    def head(self) -> Widget:
+        """Which run this is and how it stands."""
+        return Header().data_bind(snapshot=PanelScreen.snapshot)
 
-    def hints(self) -> tuple[Hint, ...]:
-        """The keys of this screen."""
-        return LAST_HINTS
-
-    def compose(self) -> ComposeResult:
-        """Everything lies on one layer, at places of its own."""
-        yield Header().data_bind(snapshot=PanelScreen.snapshot)
-        for panel in self.panels():
-            yield panel.data_bind(snapshot=PanelScreen.snapshot)
-        yield KeyLine()
-        yield Static(id="too_small")
-
-    def on_resize(self, event: events.Resize) -> None:
-        """New places."""
-        self.put_panels()
+    def frames(self) -> Sequence[Frame[Any]]:
+        """The panels, each with the newest picture."""
+        return [panel.data_bind(snapshot=PanelScreen.snapshot) for panel in self.panels()]
 
     def watch_snapshot(self, before: Snapshot | None, after: Snapshot | None) -> None:
         """The number of devices may change the places, and the run's end the keys."""
         if _gpus(before) != _gpus(after):
-            self.put_panels()
+            self.put_frames()
         if before is None or after is None or _keys_of(before) != _keys_of(after):
             self.show_keys(self.query_one(KeyLine).notice)
 
-    def put_panels(self) -> None:
-        """Put every widget in its place; what has none is not displayed and does no work."""
-        width, height = self.size
-        if not width or not self.is_mounted:
-            return
-        small = places.too_small(width, height)
-        notice = self.query_one("#too_small", Static)
-        notice.display = small
-        if small:
-            notice.update(
-                f"This terminal has {width}×{height} cells; fwtop needs at least "
-                f"{places.LEAST_WIDTH}×{places.LEAST_HEIGHT}. Enlarge it, or press d to detach."
-            )
-        boxes = {} if small else self.places(width, height)
-        boxed = places.boxed(width, height)
-        for widget in self.children:
-            if widget is notice:
-                continue
-            box = boxes.get(widget.id or "")
-            widget.display = box is not None
-            if box is not None:
-                _put(widget, box)
-            if isinstance(widget, Panel):
-                widget.boxed = boxed
+    def put_frames(self) -> None:
+        """In their places; then what is visible is another matter."""
+        super().put_frames()
         self.call_after_refresh(self.ask)
 
     def ask(self) -> None:
@@ -119,41 +78,14 @@ class PanelScreen(Screen[None]):
             return max(10, steps[0].inner_width - SCALE - 1)
         return max(10, self.size.width - 14)
 
-    def show_keys(self, notice: str = "") -> None:
-        """The hints for what is focused."""
-        focused = self.focused
-        extra: tuple[Hint, ...] = ()
-        if isinstance(focused, Panel):
-            extra = tuple(
-                (
-                    binding.key.split(",")[0],
-                    binding.key_display or binding.key.split(",")[0],
-                    binding.description.lower(),
-                )
-                for binding in focused.shown_keys()
-            )
-        self.query_one(KeyLine).show((*extra, *self.hints()), notice)
-
-    def on_descendant_focus(self) -> None:
-        """Other keys."""
-        self.show_keys()
-
     def on_screen_resume(self) -> None:
-        """Shown again: say what is wanted, draw what is new."""
+        """Say what is wanted, draw what is new."""
         self.ask()
-        self.show_keys()
 
 
 def _keys_of(snapshot: Snapshot) -> tuple[bool, bool]:
     """What decides which keys work."""
     return snapshot.live, snapshot.has_terminal
-
-
-def _put(widget: Widget, box: Box) -> None:
-    styles = widget.styles
-    styles.offset = (box.x, box.y)
-    styles.width = box.width
-    styles.height = box.height
 
 
 def _gpus(snapshot: Snapshot | None) -> int:

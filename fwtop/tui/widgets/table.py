@@ -1,4 +1,4 @@
-"""A panel that is a table: sorted, filtered, with a selected row; drawn line by line.
+"""Frames that are tables: sorted, filtered, with a selected row; drawn line by line.
 
 The selection follows its item, not its place, when live figures reorder the rows.
 """
@@ -15,6 +15,7 @@ from textual.message import Message
 
 from fwtop.tui.drawing import Align, Row, Span, fit, restyle
 from fwtop.tui.snapshot import Snapshot
+from fwtop.tui.widgets.frame import Frame, Shown
 from fwtop.tui.widgets.panel import Panel
 
 Item = TypeVar("Item")
@@ -37,7 +38,7 @@ class Column(Generic[Item]):
     """The least width of the column that takes the rest."""
 
 
-class Table(Panel, Generic[Item]):
+class FrameTable(Frame[Shown], Generic[Shown, Item]):
     """Subclasses say `items`, `columns`, `key_of` and `text_of`."""
 
     SORT: ClassVar[str] = ""
@@ -58,7 +59,7 @@ class Table(Panel, Generic[Item]):
     class Selected(Message):
         """Another row is selected."""
 
-        def __init__(self, table: Table[Any], key: str | None) -> None:
+        def __init__(self, table: FrameTable[Any, Any], key: str | None) -> None:
             super().__init__()
             self.table = table
             self.key = key
@@ -66,7 +67,7 @@ class Table(Panel, Generic[Item]):
     class FilterAsked(Message):
         """The table asks for a text to filter by."""
 
-        def __init__(self, table: Table[Any]) -> None:
+        def __init__(self, table: FrameTable[Any, Any]) -> None:
             super().__init__()
             self.table = table
 
@@ -80,11 +81,11 @@ class Table(Panel, Generic[Item]):
         self._shown: list[Item] = []
         self._heads: list[tuple[int, int, str]] = []
 
-    def items(self, snapshot: Snapshot) -> Sequence[Item]:
+    def items(self, snapshot: Shown) -> Sequence[Item]:
         """The rows, unsorted."""
         raise NotImplementedError
 
-    def columns(self, snapshot: Snapshot) -> Sequence[Column[Item]]:
+    def columns(self, snapshot: Shown) -> Sequence[Column[Item]]:
         """All columns there may be; those that fit are shown."""
         raise NotImplementedError
 
@@ -96,7 +97,7 @@ class Table(Panel, Generic[Item]):
         """What the filter looks at."""
         return self.key_of(item)
 
-    def body(self, snapshot: Snapshot, width: int, height: int) -> list[Row]:
+    def body(self, snapshot: Shown, width: int, height: int) -> list[Row]:
         """The head and the rows that there is room for."""
         columns = fitting(self.columns(snapshot), width)
         self._shown = self._arranged(snapshot, columns)
@@ -118,7 +119,7 @@ class Table(Panel, Generic[Item]):
     def _marks_selection(self) -> bool:
         return self.has_focus or self.full
 
-    def _arranged(self, snapshot: Snapshot, columns: Sequence[Column[Item]]) -> list[Item]:
+    def _arranged(self, snapshot: Shown, columns: Sequence[Column[Item]]) -> list[Item]:
         items = list(self.items(snapshot))
         if self.needle:
             needle = self.needle.lower()
@@ -246,7 +247,7 @@ class Table(Panel, Generic[Item]):
         self.action_move(-3)
 
     def on_click(self, event: events.Click) -> None:
-        """A head sorts, a row is selected, twice opens."""
+        """A head sorts, a row is selected; twice opens, as the frame says."""
         x, y = event.x - (2 if self.boxed else 1), event.y - 1
         if y == 0:
             for start, end, key in self._heads:
@@ -254,7 +255,13 @@ class Table(Panel, Generic[Item]):
                     self.sort_by(key)
         elif 0 < y < self.inner_height:
             self._choose(self._top_row + y - 1)
-        super().on_click(event)
+
+
+class Table(Panel, FrameTable[Snapshot, Item], Generic[Item]):
+    """A panel of a run's that is a table.
+
+    Panel comes first: Textual's queries see a widget as its first base only.
+    """
 
 
 def fitting(columns: Sequence[Column[Item]], width: int) -> list[Column[Item]]:
