@@ -20,6 +20,7 @@ from fwtop.analysis.nesting import Nest
 from fwtop.analysis.phases import Segments, from_names
 from fwtop.analysis.results import (
     DeviceFigures,
+    FlopFigures,
     KernelEfficiency,
     KernelFigures,
     OperatorFigures,
@@ -64,11 +65,13 @@ def figures(
     _add_unlaunched(table, trace, segments, work)
     _add_named(table, trace, segments)
     nests = [Nest(track) for track in trace.tracks]
+    operator_flops = flops(nests, segments)
     return WindowFigures(
         event_count=trace.event_count,
-        operators=tuple(_operators(table, memory(trace, nests, segments), flops(nests, segments))),
+        operators=tuple(_operators(table, memory(trace, nests, segments), operator_flops)),
         details=tuple(details(nests, trace.frames)),
         kernels=tuple(_kernels(trace.device_events)),
+        operator_flops=tuple(operator_flops),
         notes=tuple(trace.notes),
         **_on_devices(trace, steps),
     )
@@ -228,8 +231,12 @@ def _add_named(table: _Table, trace: TraceWindow, segments: Segments) -> None:
 def _operators(
     table: _Table,
     bytes_of: Mapping[tuple[str, str, str], int],
-    flops_of: Mapping[tuple[str, str], int],
+    operator_flops: Iterable[FlopFigures],
 ) -> Iterator[OperatorFigures]:
+    flops_of: dict[tuple[str, str], int] = {}
+    for one in operator_flops:
+        before = flops_of.get((one.phase, one.name), 0)
+        flops_of[one.phase, one.name] = min(before + one.flops, _MOST)
     for phase, rows in table.items():
         for name, row in rows.items():
             if name.startswith(NO_OPERATORS):

@@ -269,6 +269,7 @@ class _Window:
         track.sequences += [-1 if args.sequence is None else args.sequence for args in of_rows]
         track.shapes = self._extended(track.shapes, [args.shapes for args in of_rows], before)
         track.values = self._extended(track.values, [args.values for args in of_rows], before)
+        track.types = self._extended(track.types, [args.types for args in of_rows], before)
         track.modules = self._extended(track.modules, [args.module for args in of_rows], before)
         track.stacks = self._extended(track.stacks, [args.stack for args in of_rows], before)
 

@@ -92,6 +92,7 @@ class Args(Struct, gc=False, frozen=True):
     sequence: Int64 | None = field(default=None, name="Sequence number")
     shapes: Raw | UnsetType = field(default=UNSET, name="Input Dims")
     values: Raw | UnsetType = field(default=UNSET, name="Concrete Inputs")
+    types: Raw | UnsetType = field(default=UNSET, name="Input type")
     module: str | None = field(default=None, name="Module Hierarchy")
     stack: str | None = field(default=None, name="Call stack")
     device: Int64 | None = None
@@ -132,6 +133,7 @@ class Args(Struct, gc=False, frozen=True):
 
 
 NO_ARGS = Args()
+_RAW = {"Input Dims": "shapes", "Concrete Inputs": "values", "Input type": "types"}
 
 
 class PlainRow(Struct, gc=False):
@@ -254,11 +256,11 @@ def salvaged(value: dict[str, Any]) -> RichRow | None:
 
 
 def _salvaged_args(args: dict[str, Any]) -> Args:
-    raw = {key: args.pop(key, None) for key in ("Input Dims", "Concrete Inputs")}
+    raw = {key: args.pop(key, None) for key in _RAW}
     try:
         texts = {
             field_name: Raw(msgspec.json.encode(raw[key]))
-            for key, field_name in (("Input Dims", "shapes"), ("Concrete Inputs", "values"))
+            for key, field_name in _RAW.items()
             if raw[key] is not None
         }
         return replace(msgspec.convert(args, Args, strict=False), **texts)

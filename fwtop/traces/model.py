@@ -44,8 +44,8 @@ class TraceError(Exception):
         self.what = what
         self.remedy = remedy
         self.at_byte = at_byte
-        place = "" if at_byte is None else f", byte {at_byte:,}"
-        super().__init__(f"{path}{place}: {what}. {remedy}")
+        self.place = self.path + ("" if at_byte is None else f", byte {at_byte:,}")
+        super().__init__(f"{self.place}: {what}. {remedy}")
 
 
 @dataclass(slots=True)
@@ -66,6 +66,8 @@ class Track:
     """Input shapes as the trace writes them, `[[32, 64], [64, 64]]`; "" for none."""
     values: list[str] | None = None
     """Input values where they are no tensors, as the trace writes them; "" for none."""
+    types: list[str] | None = None
+    """Input dtypes as the trace writes them, `["float", "c10::Half"]`; "" for none."""
     modules: list[str] | None = None
     stacks: list[str] | None = None
     """Python frames, innermost first, separated by `;`."""
@@ -96,6 +98,7 @@ class Track:
         self.sequences = _reorder(self.sequences, order)
         self.shapes = _reorder(self.shapes, order)
         self.values = _reorder(self.values, order)
+        self.types = _reorder(self.types, order)
         self.modules = _reorder(self.modules, order)
         self.stacks = _reorder(self.stacks, order)
         self.phases = _reorder(self.phases, order)
