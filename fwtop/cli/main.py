@@ -21,12 +21,15 @@ SUBCOMMANDS = {
     "rm": "remove recordings: named, or by age, size and tags",
     "tag": "give a run a name and tags",
     "open": "the viewer on recordings and traces",
+    "import": "traces of other tools kept as a recording",
     "summary": "one run in words, or in JSON",
     "compare": "what differs between recordings, and is it noise",
     "export": "a recording in another format",
     "doctor": "what works here, and what to do about the rest",
     "demo": "a small real training under fwtop",
 }
+_MODULES = {"import": "importing"}
+"""Where a subcommand's module cannot have its name."""
 _USAGE = """\
 fwtop [OPTIONS] TARGET…     run it and watch:
                               fwtop train.py ARGS
@@ -75,10 +78,11 @@ def _subcommand(name: str, words: list[str], implied: bool = False) -> int:
         def error(self, message: str) -> None:  # type: ignore[override]
             raise Failure(Code.USAGE, message, f"{self.prog} --help explains the options")
 
+    module_name = f"fwtop.cli.{_MODULES.get(name, name)}"
     try:
-        module = import_module(f"fwtop.cli.{name}")
+        module = import_module(module_name)
     except ModuleNotFoundError as error:
-        if error.name != f"fwtop.cli.{name}":
+        if error.name != module_name:
             raise
         raise Failure(
             Code.USAGE, f"this version has no `{name}` yet", "fwtop --help lists what there is"
@@ -131,7 +135,10 @@ def _failure_of(error: Exception) -> Failure:
     from fwtop.control import ControlError
     from fwtop.recording.store import RecordingError
     from fwtop.run_folder import UnsafeFolderError
+    from fwtop.traces.model import TraceError
 
+    if isinstance(error, TraceError):
+        return Failure(Code.RECORDING, f"{error.place}: {error.what}", error.remedy)
     if isinstance(error, RecordingError):
         return Failure(Code.RECORDING, str(error), error.next)
     if isinstance(error, ControlError):

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from fwtop.analysis.summary_model import OperatorSummary, Summary
 from fwtop.formatting import (
+    UNKNOWN,
     cell_width,
     ellipsis,
     ellipsis_middle,
@@ -49,11 +50,11 @@ def render(summary: Summary, path: str, columns: int = 80) -> list[str]:
 
 def _run(summary: Summary, columns: int) -> Iterator[str]:
     run = summary.run
-    command = printable(shlex.join(run.command))
+    command = printable(shlex.join(run.command)) or UNKNOWN
     yield _labelled("run", ellipsis(command, columns - INDENT))
-    frameworks = ", ".join(f"{printable(one.name)} {printable(one.version)}"
+    frameworks = ", ".join(f"{printable(one.name)} {printable(one.version)}".rstrip()
                            for one in run.frameworks)  # fmt: skip
-    where = f"on {printable(run.host)}" + (f", {frameworks}" if frameworks else "")
+    where = f"on {printable(run.host) or UNKNOWN}" + (f", {frameworks}" if frameworks else "")
     if run.world_size is not None:
         where += f", world size {run.world_size}"
     yield _labelled("", where)

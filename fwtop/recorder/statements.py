@@ -20,6 +20,7 @@ RUN = _insert(
 )
 RUN_STATE = "UPDATE run SET state = ?"
 RUN_REVISION = "UPDATE run SET git_revision = ?, git_dirty = ?"
+RUN_SOURCE = "UPDATE run SET source = ?"
 RUN_OPTIONS = "UPDATE run SET options = ?"
 RUN_END = "UPDATE run SET state = ?, duration_ns = ?, exit_status = ?, exit_signal = ?"
 

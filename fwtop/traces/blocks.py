@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -38,6 +38,10 @@ class Limits:
     piece_bytes: int = 1 << 19
 
 
+OnBytes = Callable[[int], None]
+"""Called with how many bytes of the file have been read so far; may raise, to stop the reading."""
+
+
 @dataclass(slots=True)
 class Piece:
     """A stretch of the array of events: whole events, without the comma at its end."""
@@ -56,10 +60,11 @@ class EventArray:
     file ended early, if it did.
     """
 
-    def __init__(self, path: Path, limits: Limits):
+    def __init__(self, path: Path, limits: Limits, on_bytes: OnBytes | None = None):
         self.path = path
         self.damage: str | None = None
         self._limits = limits
+        self._on_bytes = on_bytes
         self._blocks = self._inflate() if _is_gzip(path, limits) else self._read()
         self._start, self.header, self._rest = self._find_events()
 
@@ -110,10 +115,14 @@ class EventArray:
 
     def _block(self, file: BinaryIO) -> bytes:
         try:
-            return file.read(_READ_BYTES)
+            block = file.read(_READ_BYTES)
+            at = file.tell()
         except OSError as error:
             self.damage = f"reading stopped ({error.strerror})"
             return b""
+        if self._on_bytes is not None:
+            self._on_bytes(at)
+        return block
 
     def _inflate(self) -> Iterator[bytes]:
         total = 0

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from msgspec import UNSET, Raw, UnsetType
 
-from fwtop.traces.blocks import EventArray, Limits, Piece
+from fwtop.traces.blocks import EventArray, Limits, OnBytes, Piece
 from fwtop.traces.kineto_rows import (
     DEVICE_KIND,
     HOST_KIND,
@@ -68,13 +68,15 @@ _HEADROOM_US = 1_000_000_000
 _DEFAULT_LIMITS = Limits()
 
 
-def read(path: Path, limits: Limits = _DEFAULT_LIMITS) -> TraceWindow:
-    """The window in a Kineto trace file (.json, .json.gz).
+def read(
+    path: Path, limits: Limits = _DEFAULT_LIMITS, on_bytes: OnBytes | None = None
+) -> TraceWindow:
+    """The window in a Kineto trace file (.json, .json.gz); `on_bytes` hears how far it has come.
 
     What is damaged is left out, counted in `dropped_count` and described in `notes`. Raises
     TraceError for a file that is no trace, cannot be read, or exceeds `limits`.
     """
-    array = EventArray(path, limits)
+    array = EventArray(path, limits, on_bytes)
     window = _Window(limits)
     window.take_document(array.header + b'"traceEvents":[]}')
     for piece in array.pieces():

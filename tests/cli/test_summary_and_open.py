@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import subprocess
 import sys
@@ -47,16 +46,6 @@ def test_a_file_that_is_no_recording_is_an_error_with_a_remedy(
         assert what in done.stderr
         assert len(done.stderr.splitlines()) == 2
         assert done.stdout == ""
-
-
-@pytest.mark.parametrize("command", ["summary", "open"])
-def test_a_trace_from_elsewhere_is_refused_by_its_name(tmp_path: Path, command: str) -> None:
-    trace = tmp_path / "trace.json.gz"
-    trace.write_bytes(gzip.compress(b'{"traceEvents": []}'))
-    done = fwtop(command, trace)
-    assert done.returncode == 104
-    assert "Kineto trace" in done.stderr
-    assert "fwtop record" in done.stderr
 
 
 def test_without_a_terminal_there_is_no_viewer(tmp_path: Path) -> None:
