@@ -94,7 +94,7 @@ class Change:
     interval: Interval | None
     """Of `ratio`; None where nothing tells how far the figure varies."""
     p_value: float | None
-    """Of a rank test (steps) or a t test (operators)."""
+    """Of a rank test (the median step) or a t test."""
     noise: bool | None
     """True: cannot be told from noise. None: nothing says."""
 
@@ -184,8 +184,10 @@ class OperatorChange:
     """Of the baseline's; None where it was not there."""
     status: str
     """`added`, `deleted`, `increased`, `decreased`, or `unchanged` (by less than 1 %)."""
+    p_value: float | None
+    """Of a t test over the windows, each row by itself."""
     noise: bool | None
-    """True: within what trace windows differ by anyway. None: too few windows to say."""
+    """True: within what trace windows differ by anyway. None: fewer than four windows to say."""
     step_share: float | None
     """Of the change of the mean step; on several threads or a GPU the shares need not add up to 1.
     None where the step's change is noise."""

@@ -1,0 +1,99 @@
+"""One Comparison of several runs, which every view renders: queries and analysis put together.
+
+Which figures are of what:
+- Steps, phases, throughput and compiles are of the lowest-rank process that has steps; operators
+  and kernels of that process's trace windows, or of all, where it has none. What a run has once
+  (devices, host, memory) is as in `fwtop.summary`.
+- Means of steps and phases are of all steady steps; medians, quantiles and intervals of at most
+  `queries.comparison.MOST_STEPS` of them (see `fwtop.analysis.bootstrap`).
+- The first step, traced and compiled steps are set apart, and compared by themselves.
+- What counts as noise: `fwtop.analysis.comparison_noise`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from fwtop import summary
+from fwtop.analysis.comparison_configuration import compared_run, differences, notes
+from fwtop.analysis.comparison_facts import RunFacts
+from fwtop.analysis.comparison_figures import compare_figures
+from fwtop.analysis.comparison_findings import compare_findings
+from fwtop.analysis.comparison_model import SCHEMA_VERSION, Change, Comparison
+from fwtop.analysis.comparison_steps import step_times, verdict
+from fwtop.analysis.comparison_work import compare_work
+from fwtop.queries import comparison as queries
+from fwtop.queries import steps
+from fwtop.recording.store import Recording
+
+__all__ = ["SCHEMA_VERSION", "Comparison", "compare", "to_json"]
+
+
+def compare(recordings: Sequence[Recording]) -> Comparison:
+    """Compare runs with the first. Raises RecordingError if one is damaged, ValueError below two.
+
+    A recording may be live: it is compared as it is now.
+    """
+    if len(recordings) < 2:
+        raise ValueError("a comparison is of two runs or more")
+    runs = [gather(recording) for recording in recordings]
+    names = labels(runs)
+    figures = compare_figures(runs)
+    means = next((row.changes for row in figures if row.metric == "step_time.mean"), None)
+    of_means: tuple[Change | None, ...] = means or (None,) * len(runs)
+    return Comparison(
+        schema_version=SCHEMA_VERSION,
+        runs=tuple(compared_run(run, name) for run, name in zip(runs, names, strict=True)),
+        verdicts=(
+            None,
+            *(
+                verdict(runs[0], run, (names[0], name), mean)
+                for run, name, mean in zip(runs[1:], names[1:], of_means[1:], strict=True)
+            ),
+        ),
+        notes=notes(runs, names),
+        configuration=differences(runs),
+        steps=tuple(step_times(run) for run in runs),
+        figures=figures,
+        families=compare_work(
+            runs, [mean.delta if mean and mean.noise is False else None for mean in of_means]
+        ),
+        findings=compare_findings([run.summary for run in runs]),
+    )
+
+
+def gather(recording: Recording) -> RunFacts:
+    """All that a comparison needs of one run. Raises RecordingError if it is damaged."""
+    lead = steps.lead_process(recording)
+    first = steps.first_step(recording, lead)
+    return RunFacts(
+        path=str(recording.path),
+        facts=summary.gather(recording),
+        summary=summary.summarize(recording),
+        sample=tuple(queries.sampled_steps(recording, lead)),
+        apart=queries.apart(recording, lead),
+        work=queries.traced_work(recording, lead),
+        peak_rss_bytes=queries.peak_rss_bytes(recording),
+        contention_ratio=queries.contention_ratio(recording, first.end_ns if first else 0),
+    )
+
+
+def labels(runs: Sequence[RunFacts]) -> list[str]:
+    """Short names that differ: the runs' own, else the files', with a number where they meet."""
+    own = [run.facts.run.name or Path(run.path).name.removesuffix(".fwtop") for run in runs]
+    if len(set(own)) < len(own):
+        own = [Path(run.path).name.removesuffix(".fwtop") for run in runs]
+    seen: dict[str, int] = {}
+    found = []
+    for label in own:
+        seen[label] = seen.get(label, 0) + 1
+        found.append(label if seen[label] == 1 else f"{label} ({seen[label]})")
+    return found
+
+
+def to_json(comparison: Comparison) -> bytes:
+    """The contract's JSON, on one line without its end."""
+    return msgspec.json.encode(comparison)
