@@ -14,9 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
+from fwtop.cli import sources
 from fwtop.cli.diagnostics import Code, Failure, say
-from fwtop.cli.listing import find
-from fwtop.cli.open import refuse_traces
 from fwtop.export.formats import FORMATS, Format
 from fwtop.export.place import new_file, new_folder
 from fwtop.export.source import ExportError, Source, Stretch
@@ -25,6 +24,8 @@ from fwtop.recording.store import Recording, open_recording
 
 STDOUT = "-"
 REDRAW_S = 0.2
+KEPT_BYTES = 1 << 30
+"""Of imported traces, for formats that show each event; the temporary recording holds them."""
 
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _UNIT_S = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400}
@@ -37,7 +38,12 @@ def configure(parser: ArgumentParser) -> None:
     parser.epilog = "formats:\n" + "\n".join(
         f"  {one.name:<12} {one.what}" for one in FORMATS.values()
     )
-    parser.add_argument("file", metavar="FILE", help="a recording, or the id of a run")
+    parser.add_argument(
+        "file",
+        nargs="+",
+        metavar="FILE",
+        help=f"{sources.WHAT}; several traces, or a folder of them, make one run",
+    )
     parser.add_argument(
         "--to", metavar="FORMAT", required=True, choices=list(FORMATS), help="see below"
     )
@@ -58,38 +64,41 @@ def configure(parser: ArgumentParser) -> None:
 
 
 def main(arguments: Namespace) -> int:
-    """Write it; where, on stderr. Raises Failure or RecordingError."""
+    """Write it; where, on stderr. Raises Failure, RecordingError or TraceError."""
     format = FORMATS[arguments.to]
     _check(arguments, format)
-    path = find(arguments.file)
-    refuse_traces(path)
     progress = _Progress()
-    with open_recording(path) as recording, _ended_by_signals():
-        source = Source(
-            recording,
-            _stretch(arguments, recording),
-            tuple(dict.fromkeys(arguments.table)),
-            progress.tell,
-            progress.warn,
-        )
-        out = arguments.output or _name(source, format)
-        try:
+    try:
+        with _ended_by_signals(), _opened(arguments, format) as recording:
+            source = Source(
+                recording,
+                _stretch(arguments, recording),
+                tuple(dict.fromkeys(arguments.table)),
+                progress.tell,
+                progress.warn,
+            )
+            out = arguments.output or _name(source, format)
             _write(source, format, out, arguments.force)
-        except ExportError as error:
-            raise Failure(Code.OUTPUT, str(error), error.next) from error
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            raise _unwritable(out, error) from error
-        except _Ended as ended:
-            progress.clear()
-            say("ended before it was done" + ("" if out == STDOUT else f": {out} was not written"))
-            return 128 + ended.number
-        finally:
-            progress.clear()
+    except _Ended as ended:
+        progress.clear()
+        say("ended before it was done: nothing was written")
+        return 128 + ended.number
+    finally:
+        progress.clear()
     if out != STDOUT:
         say(f"{out} is written" + _advice(format))
     return 0
+
+
+@contextmanager
+def _opened(arguments: Namespace, format: Format) -> Iterator[Recording]:
+    """The recording, or one made of traces, which are kept in it where the format is of them."""
+    keep_bytes = KEPT_BYTES if format.raw else 0
+    with (
+        sources.opened(arguments.file, keep_bytes=keep_bytes) as path,
+        open_recording(path) as recording,
+    ):
+        yield recording
 
 
 def _check(arguments: Namespace, format: Format) -> None:
@@ -119,6 +128,18 @@ def _single(format: Format, tables: list[str]) -> bool:
 
 
 def _write(source: Source, format: Format, out: str, replace: bool) -> None:
+    """Raises Failure for what keeps it from being written."""
+    try:
+        _write_to(source, format, out, replace)
+    except ExportError as error:
+        raise Failure(Code.OUTPUT, str(error), error.next) from error
+    except BrokenPipeError:  # `… -o - | head`: `fwtop.cli.main` lets it pass
+        raise
+    except OSError as error:
+        raise _unwritable(out, error) from error
+
+
+def _write_to(source: Source, format: Format, out: str, replace: bool) -> None:
     if format.folder and not _single(format, list(source.tables)):
         with new_folder(Path(out), replace) as folder:
             format.write(source, folder)

@@ -22,11 +22,12 @@ WHAT = "a recording, a run's id, or traces: Kineto (.json, .json.gz), *.xplane.p
 
 
 @contextmanager
-def opened(words: Sequence[str], quiet: bool = False) -> Iterator[Path]:
+def opened(words: Sequence[str], quiet: bool = False, keep_bytes: int = 0) -> Iterator[Path]:
     """The path of one run's recording, as long as the context lasts.
 
     One word may be a recording or the id of a run. Any number may be traces, or folders of traces:
-    they are of one run. Raises Failure, RecordingError or TraceError.
+    they are of one run. Raw traces are kept in it up to `keep_bytes`. Raises Failure,
+    RecordingError or TraceError.
     """
     paths = [find(word) for word in words]
     if len(paths) == 1 and is_recording(paths[0]):
@@ -38,7 +39,7 @@ def opened(words: Sequence[str], quiet: bool = False) -> Iterator[Path]:
     except OSError as error:
         raise unwritable_state_folder(tempfile.gettempdir(), error) from error
     try:
-        yield import_to(folder / f"run{SUFFIX}", paths, quiet=quiet)
+        yield import_to(folder / f"run{SUFFIX}", paths, keep_bytes=keep_bytes, quiet=quiet)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

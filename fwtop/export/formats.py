@@ -24,6 +24,8 @@ class Format:
     tables: bool = False
     """It writes tables, and can be asked for some of them; where it is a folder, one of them goes
     into a file by `write_one(source, out)`."""
+    raw: bool = False
+    """It shows each event of the trace windows that were kept."""
     stretch: bool = True
     """It can write a part of the run."""
 
@@ -42,14 +44,21 @@ class Format:
 FORMATS = {
     one.name: one
     for one in (
-        Format("chrome", "a timeline for Perfetto (https://ui.perfetto.dev)", ".chrome.json.gz"),
+        Format(
+            "chrome",
+            "a timeline for Perfetto (https://ui.perfetto.dev)",
+            ".chrome.json.gz",
+            raw=True,
+        ),
         Format("csv", "a folder of tables, or one with --table", "", True, True),
         Format("parquet", "the same, typed (needs pyarrow)", "", True, True),
         Format("json", "the summary and all tables in one document", ".json", tables=True),
         Format("html", "a report with plots in one file, for any browser", ".html", stretch=False),
         Format("markdown", "the summary, for a wiki or a pull request", ".md", stretch=False),
-        Format("speedscope", "flame graphs for https://speedscope.app", ".speedscope.json"),
-        Format("folded", "folded stacks for flamegraph.pl or inferno", ".folded"),
+        Format(
+            "speedscope", "flame graphs for https://speedscope.app", ".speedscope.json", raw=True
+        ),
+        Format("folded", "folded stacks for flamegraph.pl or inferno", ".folded", raw=True),
         Format("tensorboard", "scalars for TensorBoard (needs tensorboardX)", "", True),
     )
 }
