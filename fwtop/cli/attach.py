@@ -16,6 +16,7 @@ from fwtop.cli.live import (
     resume,
     wait_for_end,
 )
+from fwtop.cli.picking import pick_for
 from fwtop.cli.progress import Progress
 from fwtop.cli.record import conclude
 from fwtop.cli.run import has_terminal
@@ -24,6 +25,7 @@ from fwtop.launch import spec
 from fwtop.launch.recorder_process import Finished, RecorderProcess
 from fwtop.run_folder import RunFolder
 from fwtop.runs.liveness import connect_shim, has_recorder
+from fwtop.tui.picker import ATTACH
 
 RECORDER_TIMEOUT_S = 60.0
 
@@ -40,7 +42,9 @@ def configure(parser: ArgumentParser) -> None:
 def main(arguments: Namespace) -> int:
     """Exit status: the script's own if it ended, else 0."""
     viewer = has_terminal() and not arguments.no_viewer
-    folder = find_live(arguments.run) if arguments.run else _the_one()
+    folder = find_live(arguments.run) if arguments.run else _the_one(viewer)
+    if folder is None:
+        return 0
     launch = read_launch(folder)
     recorder = None
     if not has_recorder(folder):
@@ -57,18 +61,21 @@ def main(arguments: Namespace) -> int:
     return conclude(folder.run_id, ending, arguments.quiet)
 
 
-def _the_one() -> RunFolder:
-    """The run that is alive. Raises Failure if there is none, or several."""
+def _the_one(viewer: bool) -> RunFolder | None:
+    """The run that is alive; of several the one that is picked, None if none is. Raises Failure."""
     folders = live_folders()
     if not folders:
         raise no_run_is_alive()
     if len(folders) == 1:
         return folders[0]
-    raise Failure(
-        Code.USAGE,
-        f"{len(folders)} runs are alive",
-        f"fwtop attach RUN, one of: {', '.join(one.run_id for one in folders[:5])}",
-    )
+    if not viewer:
+        raise Failure(
+            Code.USAGE,
+            f"{len(folders)} runs are alive",
+            f"fwtop attach RUN, one of: {', '.join(one.run_id for one in folders[:5])}",
+        )
+    picked = pick_for(ATTACH, "fwtop attach RUN")
+    return next((one.folder for one in picked), None)
 
 
 def _wait(

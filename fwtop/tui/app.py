@@ -23,7 +23,7 @@ from fwtop.tui import timeline
 from fwtop.tui.keys import COMMANDS, KEYS
 from fwtop.tui.messages import Unreadable, Updated
 from fwtop.tui.requests import Requests
-from fwtop.tui.screens.dialogs import Help, Prompt
+from fwtop.tui.screens.dialogs import Prompt
 from fwtop.tui.screens.full import FULL_SCREENS
 from fwtop.tui.screens.overview import Overview
 from fwtop.tui.screens.panel_screen import PanelScreen
@@ -35,9 +35,7 @@ from fwtop.tui.watcher import Watcher
 from fwtop.tui.widgets.header import state_of
 from fwtop.tui.widgets.log import Log
 from fwtop.tui.widgets.panel import Panel
-from fwtop.tui.widgets.table import Table
 
-NOTICE_S = 6.0
 INTERVALS_S = (0.25, 0.5, 1.0, 2.0, 5.0, 10.0)
 
 
@@ -67,6 +65,7 @@ class FwtopApp(TimeActions, Requests, TerminalApp[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(key, action, does, show=False) for key, _, action, does in KEYS if key
     ]
+    HELP_KEYS = tuple((written, does) for _, written, _, does in KEYS if written)
 
     def __init__(
         self,
@@ -81,7 +80,6 @@ class FwtopApp(TimeActions, Requests, TerminalApp[None]):
         self._folder = folder
         self._wanted = Wanted(span_ns=2 * timeline.MINUTE_NS if folder is not None else 0)
         self._watcher = Watcher(path, folder, self.post_message, clock)
-        self._notice = ""
         self._was_live = folder is not None
 
     # Life
@@ -156,16 +154,6 @@ class FwtopApp(TimeActions, Requests, TerminalApp[None]):
 
         screen.call_after_refresh(newest)
 
-    def say(self, text: str, passing: bool = True) -> None:
-        """A notice in the footer, for a few seconds unless it stays."""
-        if text == self._notice:
-            return
-        self._notice = text
-        if screen := self.panel_screen:
-            screen.show_keys(text)
-        if text and passing:
-            self.set_timer(NOTICE_S, lambda: self.say("") if self._notice == text else None)
-
     # Which screen, and how often
 
     def action_refresh_rate(self, by: int) -> None:
@@ -203,15 +191,6 @@ class FwtopApp(TimeActions, Requests, TerminalApp[None]):
 
     # Dialogs
 
-    @on(Table.FilterAsked)
-    def _filter(self, message: Table.FilterAsked) -> None:
-        table = message.table
-        before = table.needle
-        self.push_screen(
-            Prompt(f"filter {table.TITLE.lower()}:", before, table.filter_by),
-            lambda text: table.filter_by(before) if text is None else None,
-        )
-
     @on(Log.SearchAsked)
     def _search(self, message: Log.SearchAsked) -> None:
         panel = message.log_panel
@@ -219,16 +198,6 @@ class FwtopApp(TimeActions, Requests, TerminalApp[None]):
             Prompt("search the log:", panel.needle),
             lambda text: panel.search(text) if text is not None else None,
         )
-
-    def action_help(self) -> None:
-        """The focused panel's figures, and all keys."""
-        screen = self.panel_screen
-        focused = screen.focused if screen is not None else None
-        title, about = "fwtop", ""
-        if isinstance(focused, Panel):
-            title, about = focused.TITLE, focused.ABOUT
-        keys = [(written, does) for _, written, _, does in KEYS if written]
-        self.push_screen(Help(title, about, keys))
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """Every action, for the command palette."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from textual import events
@@ -26,7 +27,7 @@ LAST_HINTS: tuple[Hint, ...] = (
 class FrameScreen(Screen[None]):
     """Subclasses say which frames there are, where they go, and which keys to hint at."""
 
-    CSS_PATH = "frame_screen.tcss"
+    CSS_PATH = Path(__file__).with_name("frame_screen.tcss")
     LEAVE_HINT = "q to leave"
 
     def head(self) -> Widget:
