@@ -16,18 +16,10 @@ from operator import add
 from fwtop.analysis.intervals import Interval, difference, intersection, union
 from fwtop.analysis.results import StepBreakdownFigures, StepSpan
 from fwtop.analysis.temporal import is_communication
+from fwtop.recording.model import STEP_CLASSES
 from fwtop.traces.model import KERNEL, LAUNCH, MEMCPY, MEMSET, TraceWindow
 
-CLASSES = (
-    "kernel",
-    "memcpy",
-    "memset",
-    "communication",
-    "runtime",
-    "dataloader",
-    "cpu_op",
-    "other",
-)
+CLASSES = STEP_CLASSES
 """By priority."""
 
 _STEP = re.compile(r"ProfilerStep\s*#\s*(\d{1,18})(?!\d)")

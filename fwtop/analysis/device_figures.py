@@ -24,8 +24,8 @@ from fwtop.analysis.temporal import Launch, launch_delays, queue_lengths
 from fwtop.analysis.tensor_cores import uses_tensor_cores
 from fwtop.traces.model import KERNEL, DeviceEvent
 
-MOST = (1 << 63) - 1
-"""What a recording can hold; only damaged traces come near it."""
+MOST = 1 << 53
+"""Of a window (104 days), so that the sums over many fit; only damaged traces come near it."""
 
 
 def of_devices(

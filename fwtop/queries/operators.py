@@ -113,9 +113,12 @@ def kernels(recording: Recording, window_ids: Sequence[int] | None = None) -> li
     return fetch_rows(
         recording,
         KernelRow,
-        "SELECT name, family, sum(calls), sum(total_ns) FROM kernel_stats"
-        f" JOIN operator_names ON operator_names.id = operator_id WHERE {_CHOSEN}"
-        " GROUP BY operator_id ORDER BY sum(total_ns) DESC, name",
+        "SELECT name, family, sum(calls), sum(total_ns), e.measured_ns, e.sm_busy_ns, e.occupied_ns"
+        " FROM kernel_stats k JOIN operator_names n ON n.id = k.operator_id LEFT JOIN"
+        "  (SELECT operator_id, sum(measured_ns) AS measured_ns, sum(sm_busy_ns) AS sm_busy_ns,"
+        f"   sum(occupied_ns) AS occupied_ns FROM kernel_efficiency WHERE {_CHOSEN}"
+        "   GROUP BY operator_id) e ON e.operator_id = k.operator_id"
+        f" WHERE k.{_CHOSEN} GROUP BY k.operator_id ORDER BY sum(total_ns) DESC, name",
         (_chosen(recording, window_ids),),
     )
 

@@ -10,6 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+STEP_CLASSES = (
+    "kernel", "memcpy", "memset", "communication", "runtime", "dataloader", "cpu_op", "other",
+)  # fmt: skip
+"""What a traced step's wall time goes to, by priority."""
 PHASES = ("input", "h2d", "forward", "backward", "optimizer", "other")
 
 
@@ -213,6 +217,94 @@ class KernelRow:
     family: str
     calls: int
     total_ns: int
+    measured_ns: int | None = None
+    """Of `total_ns`, that of calls whose launch sizes the trace tells."""
+    sm_busy_ns: float | None = None
+    """Sum of min(1, blocks per multiprocessor) x time."""
+    occupied_ns: float | None = None
+    """Sum of estimated achieved occupancy (0..1) x time."""
+
+    @property
+    def occupancy_ratio(self) -> float | None:
+        """Mean estimated achieved occupancy, weighted by time."""
+        return _ratio(self.occupied_ns, self.measured_ns)
+
+    @property
+    def sm_efficiency_ratio(self) -> float | None:
+        """Mean share of the multiprocessors that had a block, weighted by time."""
+        return _ratio(self.sm_busy_ns, self.measured_ns)
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceTime:
+    """A process's device over some windows: sums (see `fwtop.analysis.device_figures`)."""
+
+    process_id: int
+    device: int
+    """As the process numbers it."""
+    windows: int
+    span_ns: int
+    busy_ns: int
+    kernel_ns: int
+    measured_ns: int
+    sm_busy_ns: float | None
+    occupied_ns: float | None
+    tensor_core_ns: int | None
+    launches: int
+    launch_delay_sum_ns: int
+    queue_max: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class StepClasses:
+    """A traced step's wall time by what it went to; each moment is claimed once, by the first."""
+
+    process_id: int
+    step_index: int
+    kernel_ns: int
+    memcpy_ns: int
+    memset_ns: int
+    communication_ns: int
+    runtime_ns: int
+    dataloader_ns: int
+    cpu_op_ns: int
+    other_ns: int
+
+    @property
+    def duration_ns(self) -> int:
+        """All of it."""
+        return sum(getattr(self, f"{name}_ns") for name in STEP_CLASSES)
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorFlops:
+    """An operator's floating point operations over the windows that tell them, and its time there.
+
+    The times are total times: what it called did the work.
+    """
+
+    name: str
+    phase: str
+    calls: int
+    flops: int
+    host_ns: int
+    device_ns: int | None
+    """Of what it launched; None where nothing ran on a device."""
+
+    @property
+    def flops_per_s(self) -> float | None:
+        """On the device where it ran on one, else on the host."""
+        time_ns = self.host_ns if self.device_ns is None else self.device_ns
+        return self.flops / time_ns * 1e9 if time_ns else None
+
+
+@dataclass(frozen=True, slots=True)
+class DtypeFlops:
+    """Floating point operations on inputs of one dtype, over some windows."""
+
+    dtype: str
+    """One of `fwtop.analysis.flops.DTYPES`; "" for another or unknown."""
+    flops: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -415,3 +507,7 @@ class Notice:
     process_id: int | None
     text: str
     next: str
+
+
+def _ratio(part: float | None, whole: float | None) -> float | None:
+    return part / whole if part is not None and whole else None
