@@ -55,9 +55,7 @@ FORMATS = {
         Format("json", "the summary and all tables in one document", ".json", tables=True),
         Format("html", "a report with plots in one file, for any browser", ".html", stretch=False),
         Format("markdown", "the summary, for a wiki or a pull request", ".md", stretch=False),
-        Format(
-            "speedscope", "flame graphs for https://speedscope.app", ".speedscope.json", raw=True
-        ),
+        Format("speedscope", "flame graphs for speedscope.app", ".speedscope.json", raw=True),
         Format("folded", "folded stacks for flamegraph.pl or inferno", ".folded", raw=True),
         Format("tensorboard", "scalars for TensorBoard (needs tensorboardX)", "", True),
     )

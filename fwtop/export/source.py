@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from fwtop.queries import pages, run, steps
 from fwtop.queries.pages import Paged
-from fwtop.recording.model import Process, Run
+from fwtop.recording.model import Process, Run, Step
 from fwtop.recording.store import Recording
 
 Row = TypeVar("Row")
@@ -101,3 +101,23 @@ def named(process: Process | None) -> str:
     if process is None:
         return "unknown process"
     return f"pid {process.pid}" if process.rank is None else f"rank {process.rank}"
+
+
+def phases_in_order(step: Step) -> Iterator[tuple[str, int, int]]:
+    """A step's known phases as (phase, start, end), one after the other from its start.
+
+    Their lengths are measured, their places are not: a phase that came in pieces (gradient
+    accumulation) is drawn as one.
+    """
+    at_ns = step.start_ns
+    for phase, length_ns in (
+        ("input", step.input_ns),
+        ("h2d", step.h2d_ns),
+        ("forward", step.forward_ns),
+        ("backward", step.backward_ns),
+        ("optimizer", step.optimizer_ns),
+    ):
+        length_ns = min(length_ns or 0, step.end_ns - at_ns)
+        if length_ns > 0:
+            yield phase, at_ns, at_ns + length_ns
+            at_ns += length_ns

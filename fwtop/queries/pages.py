@@ -156,6 +156,12 @@ class WindowMemoryHolder:
     bytes: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Count:
+    process_id: int
+    count: int
+
+
 @dataclass(frozen=True)
 class Paged(Generic[Row]):
     """A table as it is paged: what is selected, the key that orders it, and its time's column."""
@@ -316,6 +322,18 @@ def count(
     bounds = (_FROM if start_ns is None else start_ns, _TO if end_ns is None else end_ns)
     sql = f"SELECT count(*) FROM {table.source} WHERE {_within(table)}"
     return fetch_int(recording, sql, bounds) or 0
+
+
+def steps_by_process(
+    recording: Recording, start_ns: int | None = None, end_ns: int | None = None
+) -> dict[int, int]:
+    """How many steps of each process `pages` yields, by process id."""
+    bounds = (_FROM if start_ns is None else start_ns, _TO if end_ns is None else end_ns)
+    sql = (
+        f"SELECT process_id, count(*) FROM steps WHERE {_within(STEPS)}"
+        " GROUP BY process_id ORDER BY process_id"
+    )
+    return {row.process_id: row.count for row in fetch_rows(recording, _Count, sql, bounds)}
 
 
 def _within(table: Paged[Row]) -> str:
