@@ -31,7 +31,7 @@ if __name__ == "__main__":
     # The script's own folder comes first on sys.path, and holds modules named like others.
     sys.path[0] = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from fwtop.launch.shim_output import Copy, Spool
+from fwtop.launch.shim_output import SIZE, Copy, Spool
 from fwtop.launch.shim_script import copy_habits, execute
 
 TYPE_CHECKING = False
@@ -43,6 +43,9 @@ INPUT_PENDING_BYTES = 1 << 20
 REQUEST_BYTES = 1 << 17
 GRACE_NS = 300_000_000
 """After the script's end, for output that is still in the pipe when others hold it open."""
+MAX_FAILURES = 100
+"""Failures of our own after which there is no sense in going on."""
+MAX_WORDS = 300
 
 
 class Shim:
@@ -63,6 +66,9 @@ class Shim:
         self.woken = -1
         self.script_pid = 0
         self.error = ""
+        self.failures = 0
+        self.failure = ""
+        """The last of them, in words."""
         self.exit: dict[str, Any] | None = None
         self.finished = False
 
@@ -147,11 +153,17 @@ class Shim:
                 pass
 
     def resize(self, rows: int, columns: int) -> None:
-        """Set the terminal's size; the kernel tells the script."""
+        """Set the terminal's size; the kernel tells the script, and the segments tell readers."""
         if self.slave is None:
             return
         size = struct.pack("HHHH", rows & 0xFFFF, columns & 0xFFFF, 0, 0)
-        fcntl.ioctl(self.slave, termios.TIOCSWINSZ, size)
+        if not self.script_pid:  # launch.json tells the first one
+            fcntl.ioctl(self.slave, termios.TIOCSWINSZ, size)
+        elif fcntl.ioctl(self.slave, termios.TIOCGWINSZ, bytes(8))[:4] != size[:4]:
+            if self.master in self.sources:
+                self.read(self.master)  # written for the size before
+            fcntl.ioctl(self.slave, termios.TIOCSWINSZ, size)
+            self.spool.add(SIZE, b"%d %d\n" % (rows & 0xFFFF, columns & 0xFFFF))
 
     def request(self, line: bytes) -> None:
         """Do what one line asks; raises anything for a line that is no request."""
@@ -197,7 +209,7 @@ class Shim:
 
     def run(self) -> None:
         """Until the script has ended and nobody holds its terminal or pipes any more."""
-        ended_ns: int | None = None
+        ended_ns: int | None = None if self.exit is None else self.exit["ended_monotonic_ns"]
         while self.sources or self.exit is None:
             readable, writable = self._poll(None if ended_ns is None or self.finished else 50)
             if self.woken in readable:
@@ -303,6 +315,8 @@ class Shim:
         body = {**(self.exit or {}), "bytes_lost": self.spool.bytes_lost}
         if self.error:
             body["error"] = self.error
+        if self.failures:
+            body["failures"], body["failure"] = self.failures, self.failure
         if self.spool.file is not None:
             os.close(self.spool.file)
         try:
@@ -313,6 +327,23 @@ class Shim:
         for client, _ in self.clients.values():
             client.close()
         self.clients.clear()
+
+    def failed(self, error: Exception) -> None:
+        """Count a failure of our own, and tell whoever is connected of the first."""
+        self.failures += 1
+        trace = error.__traceback__
+        while trace is not None and trace.tb_next is not None:
+            trace = trace.tb_next
+        code = "?" if trace is None else trace.tb_frame.f_code.co_name
+        line = 0 if trace is None else trace.tb_lineno
+        self.failure = f"{type(error).__name__}: {error} ({code}, line {line})"[:MAX_WORDS]
+        if self.failures == 1:
+            said = json.dumps({"failure": self.failure}).encode("ascii") + b"\n"
+            for client, _ in self.clients.values():
+                try:
+                    client.send(said)
+                except OSError:
+                    pass
 
     def _copy_rest(self) -> None:
         """A pipe gets all of it; a terminal gets half a second to take the rest."""
@@ -383,10 +414,11 @@ def main() -> None:
         }
         write_json(os.path.join(folder, "exit.json"), end)
         raise
-    for _ in range(100):  # a bug of ours may cost output; it may not hang up the script's terminal
+    while shim.failures < MAX_FAILURES:
         try:
             return shim.run()
-        except Exception:
+        except Exception as error:  # may cost output; may not hang up the script's terminal
+            shim.failed(error)
             time.sleep(0.05)
 
 

@@ -14,7 +14,9 @@ import struct
 import time
 
 FRAME = struct.Struct("<QBI")
-"""Monotonic ns, stream (1 stdout or terminal, 2 stderr), length of what follows."""
+"""Monotonic ns, stream (1 stdout or terminal, 2 stderr, 3 SIZE), length of what follows."""
+SIZE = 3
+"""The stream that says where in the output the terminal's size changed: `ROWS COLUMNS\\n`."""
 SEGMENT_BYTES = 4 << 20
 SPOOL_SEGMENTS = 128
 """Unread output is kept up to this many segments; a recorder that is away may not fill the disk."""

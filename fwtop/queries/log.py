@@ -6,6 +6,9 @@ from fwtop.queries.rows import fetch, fetch_int, fetch_rows
 from fwtop.recording.model import LogChunk
 from fwtop.recording.store import Recording
 
+TERMINAL_SIZE = 3
+"""The stream of the pieces that are no output: from there on the terminal has another size."""
+
 
 def chunks(
     recording: Recording, after_id: int = 0, until_ns: int | None = None, limit: int = 1000
@@ -46,7 +49,32 @@ def chunks_before(recording: Recording, at_ns: int, max_bytes: int) -> list[LogC
 
 def size(recording: Recording) -> int:
     """Bytes of output so far."""
-    return fetch_int(recording, "SELECT sum(length(data)) FROM log") or 0
+    return fetch_int(recording, "SELECT sum(length(data)) FROM log WHERE stream <> 3") or 0
+
+
+def terminal_size(recording: Recording, before_id: int) -> tuple[int, int] | None:
+    """Columns and rows as last changed before a piece; None where they had not changed by then."""
+    # Recordings without the index tell of no change, and would be scanned whole for one.
+    if not fetch(recording, "SELECT 1 FROM sqlite_master WHERE name = 'log_sizes'"):
+        return None
+    found = fetch(
+        recording,
+        "SELECT data FROM log WHERE stream = 3 AND id < ? ORDER BY id DESC LIMIT 1",
+        (before_id,),
+    )
+    return parse_size(found[0][0]) if found else None
+
+
+def parse_size(data: bytes) -> tuple[int, int] | None:
+    """Columns and rows, which a piece of TERMINAL_SIZE tells as `ROWS COLUMNS`; the last wins.
+
+    None for anything else.
+    """
+    words = data.split()[-2:]
+    if len(words) != 2 or not all(len(word) <= 5 and word.isdigit() for word in words):
+        return None
+    rows, columns = int(words[0]), int(words[1])
+    return (columns, rows) if rows and columns else None
 
 
 def _between(recording: Recording, first: int, last: int) -> list[LogChunk]:

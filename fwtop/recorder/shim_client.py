@@ -38,6 +38,10 @@ class Exit:
     ended_monotonic_ns: int
     bytes_lost: int
     error: str | None
+    failures: int = 0
+    """Of the shim's own, after which it went on."""
+    failure: str = ""
+    """The last of them."""
 
 
 def start(
@@ -74,7 +78,19 @@ def read_exit(folder: RunFolder) -> Exit | None:
         int(body.get("ended_monotonic_ns", 0)),
         int(body.get("bytes_lost", 0)),
         body.get("error"),
+        int(body.get("failures", 0)),
+        str(body.get("failure", "")),
     )
+
+
+def failure_told(line: bytes) -> str | None:
+    """The first failure of the shim's own, where a line from it tells of one."""
+    try:
+        body = json.loads(line)
+    except ValueError:
+        return None
+    said = body.get("failure") if isinstance(body, dict) else None
+    return said if isinstance(said, str) else None
 
 
 def connect(folder: RunFolder) -> socket.socket | None:

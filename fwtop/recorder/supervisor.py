@@ -119,7 +119,7 @@ class Supervisor:
         if shim is None:
             self._shim_gone = True
         else:
-            self.shim_connection = Connection(shim, _ignore_line, self._shim_end, 1 << 16)
+            self.shim_connection = Connection(shim, self._shim_line, self._shim_end, 1 << 16)
             self.server.adopt(self.shim_connection)
 
     def run(self) -> Outcome:
@@ -180,6 +180,19 @@ class Supervisor:
             self.ingest.gone(context.process, time.monotonic_ns())
         if why.startswith("a line"):
             self._bad_message(context or _Probe(), why)
+
+    def _shim_line(self, connection: Connection, line: bytes) -> None:
+        failure = shim_client.failure_told(line)
+        if failure is not None:
+            self._shim_failed(failure, "")
+
+    def _shim_failed(self, failure: str, times: str) -> None:
+        self.notices.add(
+            "warning",
+            "shim_failed",
+            f"the process that holds the script's output failed{times} and went on: {failure}",
+            "some output may be missing, the script was not concerned; please report it",
+        )
 
     def _shim_end(self, connection: Connection, why: str) -> None:
         self._shim_gone = True
@@ -278,6 +291,9 @@ class Supervisor:
                 f"{end.bytes_lost} bytes of the script's output are not recorded",
                 "there was no room for them in the temporary folder",
             )  # fmt: skip
+        if end is not None and end.failures:
+            times = "" if end.failures == 1 else f" {end.failures} times"
+            self._shim_failed(end.failure, times)
         if end is not None and end.error:
             self.notices.add("error", "not_started", end.error)
         self._count_bad_rows()
@@ -340,7 +356,3 @@ class _Probe:
 
     process: ProcessState | None = None
     bad: int = 0
-
-
-def _ignore_line(connection: Connection, line: bytes) -> None:
-    """The shim says nothing."""

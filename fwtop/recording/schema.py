@@ -278,9 +278,10 @@ CREATE TABLE host_processes (           -- the run's process tree, latest readin
 CREATE TABLE log (                      -- the script's output, in full
   id INTEGER PRIMARY KEY,
   at_ns INTEGER NOT NULL,
-  stream INTEGER NOT NULL,              -- 1 stdout or terminal, 2 stderr
+  stream INTEGER NOT NULL,              -- 1 stdout or terminal, 2 stderr, 3 the terminal's new size
   data BLOB NOT NULL
 );
+CREATE INDEX log_sizes ON log(id) WHERE stream = 3; -- few, and looked for before any piece
 CREATE TABLE notices (                  -- what fwtop itself has to say: failed hooks, losses …
   id INTEGER PRIMARY KEY,
   at_ns INTEGER NOT NULL,
