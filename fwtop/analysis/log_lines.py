@@ -47,6 +47,8 @@ _NCCL = (
 )
 _WITH_BRACKET = re.compile("|".join((_GLOG, _C10_WITHOUT_TIME, _TENSORFLOW)))
 _OF_NCCL = re.compile(_NCCL)
+_END = re.compile(r":\d+\]")
+"""Of every prefix with a bracket: most lines have none, and this is told at little cost."""
 _OTHERS: tuple[tuple[re.Pattern[str], Level], ...] = (
     (re.compile(r"WARNING: All log messages before absl::InitializeLog\(\) is called"), "warning"),
     (re.compile(r"To enable the following instructions: .*rebuild TensorFlow with the"), "info"),
@@ -64,7 +66,7 @@ def find(line: str) -> LibraryLine | None:
     Text before a prefix is the script's own and stays so; after it all is the library's.
     """
     found = None
-    if "]" in line:
+    if "]" in line and _END.search(line, 0, MAX_CHARACTERS):
         found = _WITH_BRACKET.search(line, 0, MAX_CHARACTERS)
     if found is None and "NCCL" in line:
         found = _OF_NCCL.search(line, 0, MAX_CHARACTERS)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from fwtop.analysis.log_lines import Level
 from fwtop.queries import log, operators, run, step_bins
 from fwtop.recording.model import PHASES, LogChunk, Run, Window
 from fwtop.recording.store import Recording
@@ -149,23 +150,33 @@ class LogReader:
         if key != self._key or self._terminal is None:
             self._key = key
             self._begin(moment, full)
-        elif not self._more(moment):
-            assert self._view is not None
+        elif not self._more(moment) and self._view and self._view.hides == wanted.log_hides:
             return self._view
-        assert self._terminal is not None
-        self._view = LogView(
-            lines=self._terminal.lines(),
-            first=self._terminal.dropped,
-            bytes=self._bytes,
-            whole=self._whole,
-        )
+        self._view = self._shown(wanted.log_hides)
         return self._view
 
+    def _shown(self, hides: tuple[Level, ...]) -> LogView:
+        assert self._terminal is not None
+        lines, dropped = self._terminal.lines(), self._terminal.dropped
+        held = len(lines)
+        if hides:
+            lines = tuple(line.own if line.level in hides else line
+                          for line in lines if line.hidden_as not in hides)  # fmt: skip
+        return LogView(
+            lines=lines,
+            first=dropped.total() - sum(dropped[level] for level in hides),
+            bytes=self._bytes,
+            whole=self._whole,
+            hides=hides,
+            hidden=held - len(lines),
+        )
+
     def _begin(self, moment: Moment, full: bool) -> None:
-        columns, rows = terminal_size(run.get_run(self._recording))
-        self._terminal = ScriptTerminal(columns, 50_000 if full else 5_000, rows)
         at = moment.at_ns if moment.until_ns is not None else (1 << 62)
         pieces = log.chunks_before(self._recording, at, FULL_TAIL_BYTES if full else TAIL_BYTES)
+        size = log.terminal_size(self._recording, pieces[0].id) if pieces else None
+        columns, rows = size or terminal_size(run.get_run(self._recording))
+        self._terminal = ScriptTerminal(columns, 50_000 if full else 5_000, rows)
         # Ids are places in the output, so the first one may be any.
         first = log.chunks(self._recording, limit=1)
         self._whole = not pieces or pieces[0].id == first[0].id
@@ -190,11 +201,15 @@ class LogReader:
         second = -1
         at_ns = 0
         for piece in pieces:
-            if piece.at_ns // S != second and batch:
+            resized = piece.stream == log.TERMINAL_SIZE
+            if (piece.at_ns // S != second or resized) and batch:
                 self._terminal.feed(bytes(batch), at_ns)
                 batch.clear()
             second, at_ns = piece.at_ns // S, piece.at_ns
-            batch += piece.data
             self._last_id = piece.id
+            if not resized:
+                batch += piece.data
+            elif size := log.parse_size(piece.data):
+                self._terminal.resize(*size, at_ns)
         if batch:
             self._terminal.feed(bytes(batch), at_ns)

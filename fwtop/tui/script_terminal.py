@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections import Counter, deque
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
-import pyte
-import pyte.screens
+import pyte.modes
 from rich.style import Style
 
-from fwtop.tui.drawing import Span
+from fwtop.analysis.log_lines import MAX_CHARACTERS, Level, LibraryLine, find
+from fwtop.tui.drawing import Row, Span
+from fwtop.tui.script_screen import Screen, Stream
 
 SCREEN_LINES = 24
 """How far up the script may move its cursor (several progress bars at once), if nothing tells."""
@@ -32,72 +32,92 @@ NOT_PLAIN = re.compile(r"[^\n\x20-\x7e]")
 
 @dataclass(frozen=True, slots=True)
 class LogLine:
-    """One line of output and when it scrolled in, in ns since the run's start."""
+    """One row of output and when it scrolled in, in ns since the run's start."""
 
     at_ns: int
     spans: tuple[Span, ...]
+    level: Level | None = None
+    """Of the library whose log this is; None if all of the row is the script's own."""
+    begins: int = 0
+    """Where in `text` the library's part begins; what is before is the script's own."""
 
     @property
     def text(self) -> str:
         """The line without its colours."""
         return "".join(text for text, _ in self.spans)
 
+    @property
+    def hidden_as(self) -> Level | None:
+        """The level that hides the whole row; None for one with something of the script's own."""
+        return self.level if not self.begins else None
 
-class _Screen(pyte.Screen):  # type: ignore[misc]
-    """A pyte screen that hands over the line that scrolls off its top."""
+    @property
+    def parts(self) -> tuple[Row, Row]:
+        """The script's own part of the row, and the library's."""
+        if self.level is None:
+            return list(self.spans), []
+        own: Row = []
+        library: Row = []
+        left = self.begins
+        for text, look in self.spans:
+            if text[:left]:
+                own.append((text[:left], look))
+            if text[left:]:
+                library.append((text[left:], look))
+            left = max(0, left - len(text))
+        return own, library
 
-    def __init__(self, columns: int, lines: int, keep: Callable[[Any, int], None]) -> None:
-        self._keep = keep
-        self.now_ns = 0
-        self.times_ns = [0] * lines
-        """When each line was last written to."""
-        super().__init__(columns, lines)
+    @property
+    def own(self) -> LogLine:
+        """The row with nothing but the script's own part of it."""
+        return LogLine(self.at_ns, tuple(self.parts[0]))
 
-    def index(self) -> None:
-        """A line feed; at the bottom the top line leaves."""
-        if self.cursor.y == self.lines - 1 and self.margins is None:
-            self._keep(self.buffer[0], self.times_ns[0])
-            self.times_ns = [*self.times_ns[1:], self.now_ns]
-        super().index()
 
-    def draw(self, data: str) -> None:
-        """Text at the cursor."""
-        super().draw(data)
-        self.times_ns[self.cursor.y] = self.now_ns
+@dataclass(slots=True)
+class _Line:
+    """A line of which some rows have left already."""
 
-    # A script's questions to its terminal have no answer here, and its titles no place.
-    def write_process_input(self, data: str) -> None:
-        """Nothing to answer to."""
+    found: LibraryLine | None = None
+    characters: int = 0
+    """In the rows before."""
 
-    def set_title(self, param: str) -> None:
-        """No title."""
-
-    def set_icon_name(self, param: str) -> None:
-        """No icon."""
+    def mark(self, characters: int) -> tuple[Level | None, int]:
+        """Level and begin for the next row, which has so many characters."""
+        before, self.characters = self.characters, self.characters + characters
+        if self.found is None or self.found.start >= self.characters:
+            return None, 0
+        return self.found.level, max(0, self.found.start - before)
 
 
 class ScriptTerminal:
     """Feed it chunks of output; read `lines()`."""
 
     def __init__(
-        self, columns: int = 160, keep: int = 10_000, screen_lines: int = SCREEN_LINES
+        self, columns: int = 80, keep: int = 50_000, screen_lines: int = SCREEN_LINES
     ) -> None:
-        self.columns = max(20, min(MAX_COLUMNS, columns))
-        self.screen_lines = max(2, min(MAX_LINES, screen_lines))
+        self.columns, self.screen_lines = _within(columns, screen_lines)
         self.kept: deque[LogLine] = deque(maxlen=keep)
-        self.dropped = 0
+        self.dropped: Counter[Level | None] = Counter()
+        """Rows that are not kept any more, by level (None: with something of the script's own)."""
         self._skipping = False
-        self._screen = _Screen(self.columns, self.screen_lines, self._keep)
+        self._leaving = _Line()
+        self._screen = Screen(self.columns, self.screen_lines, self._keep_top)
         self._screen.set_mode(pyte.modes.LNM)
-        self._stream = pyte.Stream(self._screen)
+        self._stream = Stream(self._screen)
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
     def skip_line(self) -> None:
         """The output is fed from its middle: what comes before the first line feed is dropped."""
         self._skipping = True
 
+    def resize(self, columns: int, screen_lines: int, at_ns: int) -> None:
+        """What is fed from here on was written to a terminal of another size."""
+        self._screen.now_ns = at_ns
+        self.columns, self.screen_lines = _within(columns, screen_lines)
+        self._screen.fit(self.columns, self.screen_lines)
+
     def feed(self, data: bytes, at_ns: int) -> None:
-        """Interpret a chunk that came at `at_ns`."""
+        """Interpret a chunk that came at `at_ns`. No bytes whatever raise."""
         self._screen.now_ns = at_ns
         if self._skipping:
             _, found, rest = data.partition(b"\n")
@@ -124,40 +144,69 @@ class ScriptTerminal:
         """Keep what is bound to scroll off, without pyte; returns the rest, to be fed."""
         lines = text.split("\n")
         self._stream.feed(lines[0])
-        cursor = self._screen.cursor
-        for y in range(cursor.y + 1):
-            self._keep(self._screen.buffer[y], self._screen.times_ns[y])
+        for shown in self._rows(self._screen.cursor.y, self._leaving):
+            self._append(shown)
         self._screen.erase_in_display(2)
         self._screen.cursor_position()
         for line in lines[1 : -self.screen_lines - 1]:
+            self._leaving = _Line(find(line))
             for start in range(0, max(1, len(line)), self.columns):
-                self._keep_text(line[start : start + self.columns].rstrip())
+                row = line[start : start + self.columns]
+                level, begins = self._leaving.mark(len(row))
+                row = row.rstrip()
+                spans: tuple[Span, ...] = ((row, "text"),) if row else ()
+                self._append(LogLine(self._screen.now_ns, spans, level, begins))
         return "\n".join(lines[-self.screen_lines - 1 :])
 
     def lines(self) -> tuple[LogLine, ...]:
-        """Every line held, oldest first, up to the last one with anything on it."""
+        """Every row held, oldest first, up to the last one with anything on it."""
         screen = self._screen
         last = screen.cursor.y
         for y in range(self.screen_lines - 1, last, -1):
             if screen.buffer.get(y):
                 last = y
                 break
-        shown = [
-            LogLine(screen.times_ns[y], self._spans(screen.buffer[y])) for y in range(last + 1)
-        ]
+        shown = self._rows(last, replace(self._leaving))
         while shown and not shown[-1].spans:
             shown.pop()
         return (*self.kept, *shown)
 
-    def _keep(self, cells: Any, at_ns: int) -> None:
-        self._append(LogLine(at_ns, self._spans(cells)))
+    def _rows(self, last: int, line: _Line) -> list[LogLine]:
+        """The rows of the screen down to `last`; `line` is the one that left, and then the last."""
+        screen = self._screen
+        rows = []
+        for y in range(last + 1):
+            if not screen.wrapped[y]:
+                line.found, line.characters = find(self._whole(y)), 0
+            rows.append(self._row(y, line))
+        return rows
 
-    def _keep_text(self, text: str) -> None:
-        self._append(LogLine(self._screen.now_ns, ((text, "text"),) if text else ()))
+    def _row(self, y: int, line: _Line) -> LogLine:
+        screen = self._screen
+        cells = screen.buffer.get(y)
+        level, begins = None, 0
+        if line.found is not None:
+            level, begins = line.mark(len(screen.text_of(y)))
+        return LogLine(screen.times_ns[y], self._spans(cells), level, begins)
+
+    def _whole(self, y: int) -> str:
+        """The line that begins on a row."""
+        screen = self._screen
+        text = screen.text_of(y)
+        while y + 1 < self.screen_lines and screen.wrapped[y + 1] and len(text) < MAX_CHARACTERS:
+            y += 1
+            text += screen.text_of(y)
+        return text
+
+    def _keep_top(self) -> None:
+        """The top row is about to leave."""
+        if not self._screen.wrapped[0]:
+            self._leaving = _Line(find(self._whole(0)))
+        self._append(self._row(0, self._leaving))
 
     def _append(self, line: LogLine) -> None:
         if len(self.kept) == self.kept.maxlen:
-            self.dropped += 1
+            self.dropped[self.kept[0].hidden_as] += 1
         self.kept.append(line)
 
     def _spans(self, cells: Any) -> tuple[Span, ...]:
@@ -182,6 +231,11 @@ class ScriptTerminal:
         if tail:
             spans.append((tail, _style(*look) if look else "text"))
         return tuple(spans)
+
+
+def _within(columns: int, lines: int) -> tuple[int, int]:
+    """A size that a terminal may have and that costs no more memory than it should."""
+    return max(20, min(MAX_COLUMNS, columns)), max(2, min(MAX_LINES, lines))
 
 
 NAMES = {"brown": "yellow", "brightbrown": "bright_yellow"}

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from fwtop.analysis.log_lines import Level
 from fwtop.analysis.steps import StepFigures
 from fwtop.analysis.summary_model import FindingSummary
 from fwtop.recording.model import (
@@ -179,6 +180,10 @@ class LogView:
     bytes: int
     whole: bool
     """Whether `lines` reaches back to the start of the output."""
+    hides: tuple[Level, ...] = ()
+    """Lines of a library's log of these levels are left out."""
+    hidden: int = 0
+    """How many of those held are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +246,8 @@ class Wanted:
     """How much time the plots show; 0 is the whole run."""
     columns: int = 100
     operator: str | None = None
+    log_hides: tuple[Level, ...] = ()
+    """Lines of a library's log of these levels are not wanted."""
 
     @property
     def until_ns(self) -> int | None:
