@@ -18,6 +18,7 @@ from typing import Any
 from fwtop.analysis.sketch import Sketch
 from fwtop.recording.schema import ROLLUP_NS
 from fwtop.recording.store import create_recording
+from tests.device_rows import KERNEL_USE, STEP_FLOPS, TERA, add_window_device
 
 MS = 1_000_000
 S = 1_000_000_000
@@ -229,8 +230,12 @@ class Builder:
             counted=self._db.execute("SELECT count(*) > 0 FROM windows").fetchone()[0],
             event_count=3675, raw_bytes=1_400_000, state="decoded", **self._breakdown(span_ns),
         )  # fmt: skip
+        kernels: dict[str, int] = {}
         for operator in _OPERATORS:
-            self._add_operator(window_id, operator, deep)
+            device_ns = self._add_operator(window_id, operator, deep)
+            kernels[operator.family] = kernels.get(operator.family, 0) + device_ns
+        if self.spec.gpus:
+            add_window_device(self, window_id, index, span_ns, kernels)
         self._commit()
         return window_id
 
@@ -429,7 +434,8 @@ class Builder:
             "other_wait_ns": 0,
         }
 
-    def _add_operator(self, window_id: int, operator: _Operator, deep: bool) -> None:
+    def _add_operator(self, window_id: int, operator: _Operator, deep: bool) -> int:
+        """Returns its time on the device."""
         operator_id = self._name_id(operator.name, operator.family)
         noise = self._random.lognormvariate(0, 0.05)
         device_ns = int(self.spec.step_ns * operator.gpu_share * noise)
@@ -454,7 +460,17 @@ class Builder:
                 " SET calls = calls + ?3, total_ns = total_ns + ?4",
                 (window_id, kernel_id, operator.calls, device_ns),
             )
+            if operator.family in KERNEL_USE:
+                busy, occupied = KERNEL_USE[operator.family]
+                self._db.execute(
+                    "INSERT INTO kernel_efficiency VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO"
+                    " UPDATE SET measured_ns = measured_ns + ?3, sm_busy_ns = sm_busy_ns + ?4,"
+                    " occupied_ns = occupied_ns + ?5",
+                    (window_id, kernel_id, device_ns, busy * device_ns, occupied * device_ns),
+                )
         if deep:
+            if operator.name in STEP_FLOPS:
+                self._add_flops(window_id, operator, host_ns, device_ns)
             for kind, value in (
                 ("shape", "[64, 256, 56, 56]"),
                 ("module", "layer1.0.conv1"),
@@ -464,6 +480,28 @@ class Builder:
                     "operator_details", window_id=window_id, operator_id=operator_id, kind=kind,
                     value=value, calls=operator.calls, self_ns=host_ns, total_ns=host_ns * 5 // 4,
                 )  # fmt: skip
+
+        return device_ns
+
+    def _add_flops(self, window_id: int, operator: _Operator, host_ns: int, device_ns: int) -> None:
+        """On the operator that has the shapes, which may be one around it."""
+        name, tera = STEP_FLOPS[operator.name]
+        of: dict[str, Any] = {
+            "window_id": window_id,
+            "operator_id": self._name_id(name, operator.family),
+            "phase": operator.phase,
+        }
+        flops = int(tera * TERA)
+        for device, time_ns in (("cpu", host_ns * 5 // 4), ("gpu", device_ns)):
+            if device == "cpu" or self.spec.gpus:
+                self._db.execute(
+                    "INSERT INTO operator_stats (window_id, operator_id, phase, device, calls,"
+                    " self_ns, total_ns, flops) VALUES (?, ?, ?, ?, ?, 0, ?, ?)"
+                    " ON CONFLICT DO UPDATE SET flops = excluded.flops",
+                    (*of.values(), device, operator.calls, time_ns,
+                     flops if device == "cpu" else None),
+                )  # fmt: skip
+        self.insert("operator_flops", **of, dtype="float16", flops=flops)
 
     def _name_id(self, name: str, family: str) -> int:
         self._db.execute(

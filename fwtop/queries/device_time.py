@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fwtop.analysis.sketch import Sketch
 from fwtop.queries.operators import window_ids as counted
 from fwtop.queries.rows import damaged, fetch, fetch_rows, id_list
-from fwtop.recording.model import DeviceTime, DtypeFlops, OperatorFlops, StepClasses
+from fwtop.recording.model import DeviceTime, DtypeFlops, OperatorFlops, StepClasses, StepClassSums
 from fwtop.recording.store import Recording
 
 _CHOSEN = "window_id IN (SELECT value FROM json_each(?1))"
@@ -61,6 +61,23 @@ def step_classes(
         (_ids(recording, window_ids), limit),
     )
     return rows[::-1]
+
+
+def step_class_sums(
+    recording: Recording, window_ids: Sequence[int] | None = None
+) -> StepClassSums | None:
+    """The time by class of all traced steps; None where none tells."""
+    (sums,) = fetch_rows(
+        recording,
+        StepClassSums,
+        "SELECT count(*), coalesce(sum(kernel_ns), 0), coalesce(sum(memcpy_ns), 0),"
+        " coalesce(sum(memset_ns), 0), coalesce(sum(communication_ns), 0),"
+        " coalesce(sum(runtime_ns), 0), coalesce(sum(dataloader_ns), 0),"
+        " coalesce(sum(cpu_op_ns), 0), coalesce(sum(other_ns), 0)"
+        f" FROM step_breakdowns WHERE {_CHOSEN}",
+        (_ids(recording, window_ids),),
+    )
+    return sums if sums.steps else None
 
 
 def operator_flops(

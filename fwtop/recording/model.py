@@ -277,6 +277,26 @@ class StepClasses:
 
 
 @dataclass(frozen=True, slots=True)
+class StepClassSums:
+    """The time by class of several traced steps together."""
+
+    steps: int
+    kernel_ns: int
+    memcpy_ns: int
+    memset_ns: int
+    communication_ns: int
+    runtime_ns: int
+    dataloader_ns: int
+    cpu_op_ns: int
+    other_ns: int
+
+    @property
+    def mean_ns(self) -> Mapping[str, float]:
+        """A step's mean time by class, of STEP_CLASSES."""
+        return {name: getattr(self, f"{name}_ns") / max(1, self.steps) for name in STEP_CLASSES}
+
+
+@dataclass(frozen=True, slots=True)
 class OperatorFlops:
     """An operator's floating point operations over the windows that tell them, and its time there.
 

@@ -140,6 +140,12 @@ def test_nothing_on_a_device_is_nothing_known() -> None:
         ("void pytorch_flash::flash_fwd_kernel<Flash_fwd_kernel_traits<64>>", True, False),
         ("fmha_cutlassF_f32_aligned_64x64_rf_sm80", False, False),
         ("Cijk_Ailk_Bljk_HHS_BH_MT128x128x32_MI32x32x8x1_SN", True, False),
+        (
+            "sm80_xmma_fprop_implicit_gemm_f16f16_f16f32_f32_nhwckrsc_nhwc_tilesize128x128",
+            True,
+            False,
+        ),
+        ("sm80_xmma_gemm_f32f32_f32f32_f32_tn_n_tilesize32x32x8_stage3_ffma", False, False),
         ("volta_sgemm_128x64_nn", False, False),
         ("void at::native::vectorized_elementwise_kernel<4, at::native::AddFunctor>", False, False),
     ],

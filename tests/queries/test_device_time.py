@@ -49,6 +49,10 @@ def test_steps_by_class(resnet: Recording) -> None:
         98_598, 1_941, 90, 0, 2_796, 69_317, 14_091, 1_115,
     ]  # fmt: skip
     assert [step.step_index for step in device_time.step_classes(resnet, limit=2)] == [9, 10]
+    sums = device_time.step_class_sums(resnet)
+    assert sums is not None
+    assert sums.steps == 6
+    assert sum(sums.mean_ns.values()) == pytest.approx(177_592_167, abs=1)
 
 
 def test_kernels_tell_their_occupancy(resnet: Recording) -> None:
@@ -82,6 +86,7 @@ def test_nothing_is_known_of_a_run_on_the_cpu(tmp_path: Path) -> None:
     with open_recording(path) as recording:
         assert device_time.device_times(recording) == []
         assert device_time.step_classes(recording) == []
+        assert device_time.step_class_sums(recording) is None
         assert device_time.operator_flops(recording) == []
         assert device_time.flops_by_dtype(recording) == []
         assert device_time.shaped_windows(recording) == ([], 0)
