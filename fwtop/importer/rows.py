@@ -159,6 +159,15 @@ def _add_file(writer: Writer, process: ImportedProcess, file: Imported, clock: _
         ]
     )  # fmt: skip
     writer.add(sql.MEMORY, *_memory(process, file, clock))
+    writer.add(
+        sql.COMPILE_EVENT,
+        *(
+            (process.id, event.key, event.parent_key, event.kind, event.name, event.compile_id,
+             clock.at_unix(file, event.start_unix_ns), event.duration_ns, event.function,
+             event.file, event.line, event.reason, None, _json(event.detail))
+            for event in file.compiles
+        ),
+    )  # fmt: skip
     for device in file.devices:
         vendor = next((word for sign, word in _VENDORS if sign.search(device.name)), "")
         key = f"{process.host or ''}:{device.index}"

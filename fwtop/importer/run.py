@@ -82,7 +82,9 @@ def _read_one(file: TraceFile, keep_bytes: int, progress: Callable[[int], None])
     if file.format == RECORDING:
         raise TraceError(file.path, "it is a recording already", "`fwtop open` shows it.")
     if file.format == TORCH_TRACE:
-        raise TraceError(file.path, "TORCH_TRACE logs cannot be read yet", "")
+        from fwtop.importer import compile_log
+
+        return compile_log.read(file, progress)
     from fwtop.importer import window
 
     return window.read(file, keep_bytes, progress)

@@ -53,11 +53,11 @@ class Piece:
     """It runs to the file's end: the array's `]` and what follows are in it, if they exist."""
 
 
-class EventArray:
-    """The array of events of one file.
+class FileBlocks:
+    """The bytes of a file, inflated where it is gzip, block by block; walked once.
 
-    `header` is the text before it. `pieces` may be walked once; afterwards `damage` says how the
-    file ended early, if it did.
+    Afterwards `damage` says how it ended early, if it did. Raises TraceError for what cannot be
+    read or is beyond the limits.
     """
 
     def __init__(self, path: Path, limits: Limits, on_bytes: OnBytes | None = None):
@@ -65,48 +65,10 @@ class EventArray:
         self.damage: str | None = None
         self._limits = limits
         self._on_bytes = on_bytes
-        self._blocks = self._inflate() if _is_gzip(path, limits) else self._read()
-        self._start, self.header, self._rest = self._find_events()
+        self._gzip = _is_gzip(path, limits)
 
-    def pieces(self) -> Iterator[Piece]:
-        """The events, in pieces of about `piece_bytes`. Raises TraceError beyond the limits."""
-        at, held, parts = self._start, len(self._rest), [self._rest]
-        target = self._limits.piece_bytes
-        for block in self._blocks:
-            parts.append(block)
-            held += len(block)
-            if held < target:
-                continue
-            text = b"".join(parts)
-            cut = _last_boundary(text)
-            if cut is None:
-                parts, target = [text], held * 2
-                if held > self._limits.event_bytes + self._limits.piece_bytes:
-                    self.damage = f"no event begins in the {held:,} bytes after byte {at:,}"
-                    yield Piece(text, at, last=True)
-                    return
-                continue
-            end, start = cut
-            yield Piece(text[:end], at, last=False)
-            at, parts, held = at + start, [text[start:]], len(text) - start
-            target = max(self._limits.piece_bytes, held * 2)
-        yield Piece(b"".join(parts), at, last=True)
-
-    def _find_events(self) -> tuple[int, bytes, bytes]:
-        head = b""
-        for block in self._blocks:
-            head += block
-            if head.lstrip()[:1] == b"[":  # the bare array form of the trace event format
-                start = head.index(b"[") + 1
-                return start, b"", head[start:]
-            if found := _EVENTS.search(head):
-                return found.end(), head[: found.start()], head[found.end() :]
-            if len(head) > self._limits.header_bytes:
-                break
-        what = "the file is empty" if not head else 'there is no "traceEvents" array in it'
-        if self.damage:
-            what += f" ({self.damage})"
-        raise TraceError(self.path, what, "Give a Kineto or Chrome trace (.json, .json.gz).")
+    def __iter__(self) -> Iterator[bytes]:
+        return self._inflate() if self._gzip else self._read()
 
     def _read(self) -> Iterator[bytes]:
         with _open(self.path) as file:
@@ -154,6 +116,66 @@ class EventArray:
                     )
                 if block:
                     yield block
+
+
+class EventArray:
+    """The array of events of one file.
+
+    `header` is the text before it. `pieces` may be walked once; afterwards `damage` is known.
+    """
+
+    def __init__(self, path: Path, limits: Limits, on_bytes: OnBytes | None = None):
+        self.path = path
+        self._damage: str | None = None
+        self._limits = limits
+        self._file = FileBlocks(path, limits, on_bytes)
+        self._blocks = iter(self._file)
+        self._start, self.header, self._rest = self._find_events()
+
+    @property
+    def damage(self) -> str | None:
+        """How the file ended early; None if it did not."""
+        return self._damage or self._file.damage
+
+    def pieces(self) -> Iterator[Piece]:
+        """The events, in pieces of about `piece_bytes`. Raises TraceError beyond the limits."""
+        at, held, parts = self._start, len(self._rest), [self._rest]
+        target = self._limits.piece_bytes
+        for block in self._blocks:
+            parts.append(block)
+            held += len(block)
+            if held < target:
+                continue
+            text = b"".join(parts)
+            cut = _last_boundary(text)
+            if cut is None:
+                parts, target = [text], held * 2
+                if held > self._limits.event_bytes + self._limits.piece_bytes:
+                    self._damage = f"no event begins in the {held:,} bytes after byte {at:,}"
+                    yield Piece(text, at, last=True)
+                    return
+                continue
+            end, start = cut
+            yield Piece(text[:end], at, last=False)
+            at, parts, held = at + start, [text[start:]], len(text) - start
+            target = max(self._limits.piece_bytes, held * 2)
+        yield Piece(b"".join(parts), at, last=True)
+
+    def _find_events(self) -> tuple[int, bytes, bytes]:
+        head = b""
+        for block in self._blocks:
+            head += block
+            if head.lstrip()[:1] == b"[":  # the bare array form of the trace event format
+                start = head.index(b"[") + 1
+                return start, b"", head[start:]
+            if found := _EVENTS.search(head):
+                return found.end(), head[: found.start()], head[found.end() :]
+            if len(head) > self._limits.header_bytes:
+                break
+        what = "the file is empty" if not head else 'there is no "traceEvents" array in it'
+        if self.damage:
+            what += f" ({self.damage})"
+        raise TraceError(self.path, what, "Give a Kineto or Chrome trace (.json, .json.gz).")
 
 
 def _last_boundary(text: bytes) -> tuple[int, int] | None:

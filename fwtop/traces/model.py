@@ -153,6 +153,11 @@ class MemoryEvent(Struct, gc=False):
     """What the allocator had given out afterwards, where the trace says so."""
     reserved_bytes: int | None = None
     """What it held of the device's memory afterwards."""
+    allocator: str = ""
+    """Whose figures these are, where a device has several."""
+    operator: str = ""
+    """For whom it was taken, where the trace says so on the event itself: a path in the graph, or
+    an operator's name."""
 
 
 class InputEvent(Struct, gc=False):
@@ -160,7 +165,8 @@ class InputEvent(Struct, gc=False):
 
     thread: ThreadKey
     path: str
-    """The stage and those around it, outermost first: `Prefetch::ParallelMapV2::Shuffle`."""
+    """The stage and those that take its elements, the last of all first:
+    `Prefetch::ParallelMapV2::Shuffle`. Equal stages side by side have equal paths."""
     start_ns: int
     duration_ns: int
 

@@ -30,7 +30,7 @@ _MOST_METADATA = 1_000_000
 _LONGEST_NAME = 8_192
 _READ_STATS = """
 correlation_id annotation tf_op hlo_op hlo_module shape memcpy_details memset_details
-allocation_bytes allocator_name step step_num profile_start_time gpu_model
+allocation_bytes allocator_name bytes_allocated addr step step_num profile_start_time gpu_model
 """
 """The stats that are read; others cost no object. HLO modules are the stats of bytes."""
 _GZIP = b"\x1f\x8b"

@@ -1,4 +1,4 @@
-"""The threads of a host in an XPlane file: operators, launches, steps, frames and memory.
+"""The threads of a host in an XPlane file: operators, launches, steps, input, frames and memory.
 
 Fast, because a thread has many events: a part of a line becomes columns, and what an event is
 depends on its metadata id alone, so that it is worked out once for each id.
@@ -6,10 +6,19 @@ depends on its metadata id alone, so that it is worked out once for each id.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from itertools import compress
 
-from fwtop.traces.model import ANNOTATION, FRAME, LAUNCH, OPERATOR, MemoryEvent, Track
+from fwtop.traces.model import (
+    ANNOTATION,
+    FRAME,
+    LAUNCH,
+    OPERATOR,
+    InputEvent,
+    MemoryEvent,
+    Track,
+)
 from fwtop.traces.xplane_file import PlaneIndex, text
 from fwtop.traces.xplane_hlo import HloNames
 from fwtop.traces.xplane_intake import Intake, nanoseconds
@@ -19,6 +28,7 @@ from fwtop.traces.xplane_names import (
     INPUT_LINES,
     MEMORY,
     NOTHING,
+    STAGE,
     STEP,
     Meaning,
     of_name,
@@ -29,9 +39,12 @@ from fwtop.traces.xplane_pb2 import Event, EventMetadata
 STEP_MARK = "ProfilerStep#"
 """What the model calls the mark of a step, followed by its number."""
 _IS_ROW = bytes(int(kind in (OPERATOR, LAUNCH)) for kind in range(256))
+_IS_STAGE = bytes(int(kind == STAGE) for kind in range(256))
 _IS_SPECIAL = bytes(int(kind in (STEP, HLO, FETCH)) for kind in range(256))
 _IS_DETAIL = bytes(int(kind in (STEP, HLO, FETCH, MEMORY, FRAME)) for kind in range(256))
 _MOST_BYTES = 1 << 50
+_DEVICE_ALLOCATOR = re.compile(r"(?i)(?:GPU|TPU)_?(\d{1,4})?(?!_?host)")
+"""Those of the host's memory that a device can reach are called `gpu_host_bfc` and the like."""
 
 
 class HostThreads:
@@ -74,6 +87,9 @@ class HostThreads:
         rows = kinds.translate(_IS_ROW)
         if any(rows):
             self._take_rows(line, list(compress(events, rows)), list(compress(ids, rows)))
+        stages = kinds.translate(_IS_STAGE)
+        if any(stages):
+            self._take_stages(line, list(compress(events, stages)), list(compress(ids, stages)))
         special = kinds.translate(_IS_DETAIL if self._details else _IS_SPECIAL)
         if any(special):
             for event in compress(events, special):
@@ -110,6 +126,23 @@ class HostThreads:
             _column(track.modules).extend([meaning.scope for meaning in of])
             _column(track.shapes).extend(map(line.dictionary.shape, ids, events))
 
+    def _take_stages(self, line: _Line, events: Sequence[Event], ids: Sequence[int]) -> None:
+        offsets = [event.offset_ps for event in events]
+        durations = [event.duration_ps for event in events]
+        if not self._intake.accept(line.base, offsets, durations):
+            if len(events) == 1:
+                self._intake.drop()
+                return
+            for event, key in zip(events, ids, strict=True):
+                self._take_stages(line, (event,), (key,))
+            return
+        base, meanings, thread = line.base, line.dictionary.meanings, line.thread
+        self._intake.window.input_events += [
+            InputEvent(thread, path, base + (offset + 500) // 1000, (duration + 500) // 1000)
+            for key, offset, duration in zip(ids, offsets, durations, strict=True)
+            if (path := meanings[key].name)
+        ]
+
     def _take_special(self, line: _Line, event: Event, meaning: Meaning) -> None:
         plane, times = line.dictionary.plane, self._intake.times(line.base, event)
         if times is None:
@@ -137,11 +170,21 @@ class HostThreads:
             self._intake.drop()
             return
         allocator = plane.text(stats, "allocator_name")
-        on_device = allocator.upper().startswith(("GPU", "TPU")) and "host" not in allocator
-        sign = 1 if meaning.name == "MemoryAllocation" else -1
-        at = nanoseconds(line.base, event.offset_ps)
+        found = _DEVICE_ALLOCATOR.match(allocator)
+        taken = meaning.name == "MemoryAllocation"
+        allocated = plane.integer(stats, "bytes_allocated")
         self._intake.window.memory_events.append(
-            MemoryEvent(line.thread, at, sign * size, on_device)
+            MemoryEvent(
+                line.thread,
+                nanoseconds(line.base, event.offset_ps),
+                size if taken else -size,
+                on_device=found is not None,
+                address=plane.integer(stats, "addr") or None,
+                device=int(found[1] or 0) if found else 0,
+                allocated_bytes=allocated if 0 < allocated < _MOST_BYTES else None,
+                allocator=allocator,
+                operator=plane.text(stats, "tf_op") if taken else "",
+            )
         )
 
     def _take_fetches(self, line: _Line) -> None:

@@ -21,6 +21,8 @@ HLO = 252
 """An operator of XLA, whose name is in its stats."""
 FETCH = 251
 """The wait for an input batch within a graph; counts where the operator itself was not traced."""
+STAGE = 250
+"""An element asked of a stage of the input pipeline."""
 
 STEP_NAME = "fwtop_step"
 INPUT_LINES = "tf_data_"
@@ -29,6 +31,12 @@ INPUT_LINES = "tf_data_"
 _OPERATOR = re.compile(r"(?P<path>[A-Za-z0-9._][\w.\\/>\-]*):(?P<type>[A-Z_]\w*)\Z")
 _EAGER = "EagerLocalExecute: "
 _FETCH = re.compile(r"(IteratorGetNext(?:AsOptional|Sync)?)Op::DoCompute\Z")
+_STAGE = "Iterator::"
+_ROOT = "Root::"
+_ONE_OF_MANY = re.compile(r"\[\d*\]")
+"""Which of the iterators side by side in an interleave, or how often it was repeated."""
+_CACHE = re.compile(r"Cache(Impl|Reader|Writer)\b")
+"""The iterator within that of a cache, which takes its place in the path."""
 _FUNCTION = re.compile(r"__|cluster_\d")
 """What tf.function and XLA call their own functions; a call of one is no operator."""
 _FRAME = re.compile(r"\$(?P<file>[^:]+\.py):(?P<line>\d+) (?P<function>.+)\Z")
@@ -68,8 +76,8 @@ def of_name(name: str, on_input_line: bool) -> Meaning | None:
         kind = name.removeprefix(_EAGER)
         phase = "input" if on_input_line or _DATA.match(kind) else ""
         return NOTHING if _FUNCTION.match(kind) else Meaning(OPERATOR, kind, phase)
-    if name.startswith("Iterator::"):
-        return Meaning(OPERATOR, name, "input")
+    if name.startswith(_STAGE):
+        return Meaning(STAGE, stage(name.removeprefix(_STAGE)), "input")
     if found := _FETCH.match(name):
         return Meaning(FETCH, found[1], "input")
     if name in ("MemoryAllocation", "MemoryDeallocation"):
@@ -77,6 +85,12 @@ def of_name(name: str, on_input_line: bool) -> Meaning | None:
     if found := _FRAME.match(name):
         return Meaning(FRAME, f"{found['file']}({found['line']}): {found['function']}")
     return Meaning(STEP) if name == STEP_NAME else None
+
+
+def stage(path: str) -> str:
+    """A stage's path, the same for equal stages side by side; "" for the root, which is none."""
+    path = path.removeprefix(_ROOT)
+    return "" if path == "Root" else _CACHE.sub("Cache", _ONE_OF_MANY.sub("", path))
 
 
 def of_stats(name: str, stats: frozenset[str]) -> Meaning:

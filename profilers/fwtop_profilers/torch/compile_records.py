@@ -12,8 +12,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
-from fwtop_profilers import wire
 from fwtop_profilers.torch import compile_text
+from fwtop_profilers.wire import CompileEvent
+
+__all__ = ["CompileEvent", "CompileRecords", "Sink"]
 
 MIN_PHASE_NS = 1_000_000
 MAX_PHASES = 300
@@ -49,6 +51,8 @@ METRICS = {
     "fail_user_frame_filename": "fail_file",
     "fail_user_frame_lineno": "fail_line",
 }
+AGAIN = "~"
+"""In the key of a compile whose id was in use before: `torch._dynamo.reset()` begins again."""
 CACHES = {"fx_graph_cache": "FX graph cache", "aotautograd_cache": "AOT autograd cache"}
 
 
@@ -57,7 +61,7 @@ class Phase:
     """A chromium event that has begun and not ended, on one thread."""
 
     name: str
-    event: wire.CompileEvent
+    event: CompileEvent
     sent: bool
 
 
@@ -65,7 +69,7 @@ class Phase:
 class Compiling:
     """What is known of one compile id."""
 
-    event: wire.CompileEvent
+    event: CompileEvent
     phases: int = 0
     ended: bool = False
 
@@ -84,7 +88,7 @@ class Threads:
 class Sink:
     """Where the events go, and what they are told of the run around them."""
 
-    def send(self, event: wire.CompileEvent) -> None:
+    def send(self, event: CompileEvent) -> None:
         """An event: begun, ended under the same key, or at once."""
 
     def compile_began(self) -> None:
@@ -99,7 +103,7 @@ class Sink:
 
 
 class CompileRecords:
-    """Converts records to `wire.CompileEvent`s; used by one thread at a time.
+    """Converts records to `CompileEvent`s; used by one thread at a time.
 
     `package` is where PyTorch lies: its own frames are no user's. `interned` knows file names that
     were given a number before the first record.
@@ -114,6 +118,7 @@ class CompileRecords:
         self._compiles: Dict[str, Compiling] = {}
         self._threads = Threads()
         self._made = 0
+        self._restarts = 0
         self._at_ns = 0
         self._thread = 0
 
@@ -153,7 +158,7 @@ class CompileRecords:
         frame, file = frames[0]
         return compile_text.function_name(str(frame.get("name"))), file, frame.get("line")
 
-    def _begin_compile(self, compile_id: str, backward: bool) -> wire.CompileEvent:
+    def _begin_compile(self, compile_id: str, backward: bool) -> CompileEvent:
         """The compile's event: it begins now, or its frame is known now, or nothing is new."""
         key = ("b" if backward else "c") + compile_id
         function, file, line = self._frames.get(_frame_id(compile_id), (None, None, None))
@@ -164,8 +169,10 @@ class CompileRecords:
                 return known.event
             known.event = replace(known.event, name=name, function=function, file=file, line=line)
         else:
+            self._restarts += known is not None
+            unique = key if known is None else "%s%s%d" % (key, AGAIN, self._restarts)
             event = self._event(
-                key, "compile", name, compile_id, function=function, file=file, line=line
+                unique, "compile", name, compile_id, function=function, file=file, line=line
             )
             if len(self._compiles) >= MAX_FRAMES:
                 self._compiles.clear()
@@ -272,7 +279,7 @@ class CompileRecords:
 
     def _room(self, stack: List[Phase]) -> bool:
         """Whether the compile that holds these phases may tell of another."""
-        root = self._compiles.get(stack[0].event.key) if stack else None
+        root = self._compiles.get(stack[0].event.key.partition(AGAIN)[0]) if stack else None
         if root is None:
             return True
         root.phases += 1
@@ -337,8 +344,8 @@ class CompileRecords:
 
     def _event(
         self, key: str, kind: str, name: str, compile_id: Optional[str], **more: Any
-    ) -> wire.CompileEvent:
-        return wire.CompileEvent(
+    ) -> CompileEvent:
+        return CompileEvent(
             key=key,
             kind=kind,
             start_ns=self._at_ns,
@@ -376,7 +383,7 @@ def _compile_id(metadata: Dict[str, Any]) -> Optional[str]:
     return "%s%s/%s" % (prefix, frame, times)
 
 
-def _nearest_sent(stack: List[Phase]) -> wire.CompileEvent:
+def _nearest_sent(stack: List[Phase]) -> CompileEvent:
     """The innermost phase that the recorder knows; the first of a stack is a compile and sent."""
     return next((phase for phase in reversed(stack) if phase.sent), stack[0]).event
 
