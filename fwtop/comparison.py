@@ -32,14 +32,18 @@ from fwtop.recording.store import Recording
 __all__ = ["SCHEMA_VERSION", "Comparison", "compare", "to_json"]
 
 
-def compare(recordings: Sequence[Recording]) -> Comparison:
+def compare(
+    recordings: Sequence[Recording], sources: Sequence[str | None] | None = None
+) -> Comparison:
     """Compare runs with the first. Raises RecordingError if one is damaged, ValueError below two.
 
-    A recording may be live: it is compared as it is now.
+    A recording may be live: it is compared as it is now. `sources` are what to call the runs that
+    the user knows by something else than their recordings' files: imported traces.
     """
     if len(recordings) < 2:
         raise ValueError("a comparison is of two runs or more")
-    runs = [gather(recording) for recording in recordings]
+    known_as = sources or [None] * len(recordings)
+    runs = [gather(*pair) for pair in zip(recordings, known_as, strict=True)]
     names = labels(runs)
     figures = compare_figures(runs)
     means = next((row.changes for row in figures if row.metric == "step_time.mean"), None)
@@ -65,12 +69,12 @@ def compare(recordings: Sequence[Recording]) -> Comparison:
     )
 
 
-def gather(recording: Recording) -> RunFacts:
+def gather(recording: Recording, source: str | None = None) -> RunFacts:
     """All that a comparison needs of one run. Raises RecordingError if it is damaged."""
     lead = steps.lead_process(recording)
     first = steps.first_step(recording, lead)
     return RunFacts(
-        path=str(recording.path),
+        path=source or str(recording.path),
         facts=summary.gather(recording),
         summary=summary.summarize(recording),
         sample=tuple(queries.sampled_steps(recording, lead)),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import textwrap
 import unicodedata
+from collections.abc import Callable
 from datetime import datetime
 from functools import lru_cache
 
@@ -128,6 +129,22 @@ def format_watts(power_w: float | None) -> str:
 def format_celsius(temperature_c: float | None) -> str:
     """Whole degrees: `63 °C`."""
     return UNKNOWN if temperature_c is None else f"{temperature_c:.0f} °C"
+
+
+def format_figure(value: float | None, unit: str) -> str:
+    """A figure by its unit's name, one of `analysis.comparison_model.UNITS`."""
+    if value is None:
+        return UNKNOWN
+    if unit == "per_s":
+        return format_rate(value)
+    formats: dict[str, Callable[[float], str]] = {
+        "ns": format_duration,
+        "bytes": format_bytes,
+        "ratio": format_ratio,
+        "watts": format_watts,
+        "celsius": format_celsius,
+    }
+    return formats.get(unit, format_short_count)(value)
 
 
 def plural(count: int, one: str, many: str | None = None) -> str:

@@ -114,6 +114,11 @@ def _of_two(one: RunFacts, two: RunFacts, first: str, second: str) -> Iterator[s
     a, b = (run.facts.process.step_source if run.facts.process else None for run in (one, two))
     if a is not None and b is not None and a != b:
         yield f"a step is bounded by {a} in {first} and by {b} in {second}: it may not be the same"
+    for run, label, other in ((one, first, two), (two, second, one)):
+        lacking = [phase for phase in other.facts.steps.phases_ns
+                   if phase not in run.facts.steps.phases_ns]  # fmt: skip
+        if lacking and run.facts.steps.count:
+            yield f"{label} does not tell {', '.join(lacking)}: it is within its other time"
     names = [{framework.name for framework in run.summary.run.frameworks} for run in (one, two)]
     if names[0] and names[1] and not names[0] & names[1]:
         yield (

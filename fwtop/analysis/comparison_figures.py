@@ -125,7 +125,7 @@ def _compile(run: RunFacts) -> Iterator[Reading]:
         ("compile.cache_bypasses", "cache bypasses", totals.cache_bypasses, LOWER),
     ):
         yield Reading(metric, "compile", label, "count", better, value)
-    yield Reading("compile.time", "compile", "time", "ns", LOWER, totals.total_ns)
+    yield Reading("compile.time", "compile", "compile time", "ns", LOWER, totals.total_ns)
     yield Reading(
         "compile.steps_time",
         "compile",
@@ -246,6 +246,10 @@ def _throttled(run: RunFacts, device: Device) -> float:
     )  # fmt: skip
 
 
+def _measured(run: RunFacts) -> set[str]:
+    return set(run.facts.steps.phases_ns)
+
+
 def _together(values: Sequence[float], highest: bool) -> float | None:
     if not values:
         return None
@@ -277,6 +281,8 @@ def _change(base: Reading, other: Reading, one: RunFacts, two: RunFacts) -> Chan
         return None
     if base.metric == "step_time":
         return step_change(one, two) or plain_change(base.value, other.value)
+    if base.metric == "phase[other]" and _measured(one) != _measured(two):
+        return None  # what other phases leave is of no use where they are not the same
     if base.metric == "sample_time":
         return sample_change(one, two)
     if base.estimate is None or other.estimate is None:

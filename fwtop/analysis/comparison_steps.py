@@ -91,7 +91,7 @@ def verdict(one: RunFacts, two: RunFacts, names: tuple[str, str], mean: Change |
     elif mean is not None and mean.noise is False and mean.ratio is not None and change.noise:
         text += (
             f"; the mean step is {percent(mean.ratio)} {'longer' if mean.ratio > 0 else 'shorter'} "
-            f"({_interval_text(mean.interval)}): some of the steps changed"
+            f"({interval_text(mean.interval)}): some of the steps changed"
         )
     return Verdict(direction, per, change.ratio, change.interval, change.p_value, text)
 
@@ -121,11 +121,11 @@ def _difference_text(change: Change, direction: str, names: tuple[str, str], per
         told = "" if within is None else f" (95 % CI {within.low + 1:.2f} to {within.high + 1:.2f})"
         return f"{names[1]} is slower: a {per} takes {ratio + 1:.2f} times as long{told}"
     if direction == "slower":
-        return f"{names[1]} is {percent(ratio)} slower than {names[0]} ({_interval_text(within)})"
+        return f"{names[1]} is {percent(ratio)} slower than {names[0]} ({interval_text(within)})"
     turned = None if within is None else Interval(-within.high, -within.low)
     return (
         f"{names[1]} is faster than {names[0]}: a {per} takes {percent(ratio)} less time "
-        f"({_interval_text(turned)})"
+        f"({interval_text(turned)})"
     )
 
 
@@ -137,7 +137,7 @@ def _noise_text(
     blocks = " and ".join(f"{run.resampled.blocks.independent:.0f}" for run in (one, two))
     if within is None or within.low <= 0 <= within.high:
         return (
-            f"{said} lies within what the steps vary by anyway ({_interval_text(within)}; "
+            f"{said} lies within what the steps vary by anyway ({interval_text(within)}; "
             f"{blocks} independent blocks of steps)"
         )
     if tolerated.holds(ratio):
@@ -185,7 +185,8 @@ def _around(estimate: Estimate) -> Interval:
     return Interval(max(0.0, estimate.value - half), estimate.value + half)
 
 
-def _interval_text(within: Interval | None) -> str:
+def interval_text(within: Interval | None) -> str:
+    """`95 % CI -1.2 to 4.1 %`."""
     if within is None:
         return "no interval"
     return f"95 % CI {_signed(within.low).removesuffix(' %')} to {_signed(within.high)}"

@@ -1,7 +1,8 @@
 """Every failure of fwtop's own: its exit status, what it says, and what to do next.
 
 The script's exit status passes through; fwtop's own failures are 1xx, so that the two are told
-apart. Only `fwtop.cli` exits.
+apart. `compare --fail-on` runs no script, and ends as `diff` and `grep` do: 1 where a condition
+failed, 2 where one means nothing. Only `fwtop.cli` exits.
 """
 
 from __future__ import annotations
@@ -14,6 +15,10 @@ from enum import IntEnum
 class Code(IntEnum):
     """Exit statuses of fwtop's own."""
 
+    GATE = 1
+    """`compare --fail-on`: the comparison failed a condition."""
+    CONDITION = 2
+    """`compare --fail-on`: a condition means nothing."""
     USAGE = 101
     """Options or arguments that mean nothing."""
     TARGET = 102
@@ -34,8 +39,6 @@ class Code(IntEnum):
     """fwtop.toml, config.toml or an FWTOP_* variable says what cannot be."""
     TERMINAL = 110
     """There is no terminal for the viewer."""
-    GATE = 111
-    """`compare --fail-on`: the comparison failed a condition."""
     LOST = 112
     """The script's end was not seen, so there is no status of it to pass on."""
     OUTPUT = 113
