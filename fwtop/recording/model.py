@@ -46,6 +46,11 @@ class Run:
         """Whether rows may still come."""
         return self.state in ("starting", "running", "finishing")
 
+    @property
+    def imported(self) -> bool:
+        """Whether it was made of traces, which tell nothing of the host, say, or of the output."""
+        return self.source != "live"
+
 
 @dataclass(frozen=True, slots=True)
 class Framework:

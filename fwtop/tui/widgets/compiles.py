@@ -61,6 +61,8 @@ class Compiles(Panel):
         """Nothing has been compiled."""
         view = snapshot.compile
         if view is None or not (view.events or view.under_way):
+            if snapshot.run.imported:
+                return "The trace tells of no compile (a TORCH_TRACE log would)."
             if not snapshot.live:
                 return "Nothing was compiled: the run was eager throughout."
             return "Nothing compiled so far: eager, or torch.compile / tf.function yet to come."

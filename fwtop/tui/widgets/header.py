@@ -8,6 +8,7 @@ import signal
 from textual.strip import Strip
 
 from fwtop.formatting import (
+    UNKNOWN,
     format_duration,
     format_rate,
     format_ratio,
@@ -67,8 +68,10 @@ def header_rows(snapshot: Snapshot, width: int, height: int) -> list[Row]:
 
 
 def command_of(run: Run) -> str:
-    """The command as it was typed."""
-    return shlex.join(run.command) if run.command else run.source
+    """The command as it was typed; of a trace, what it is."""
+    if run.command:
+        return shlex.join(run.command)
+    return f"{run.source} {run.name}" if run.name else run.source
 
 
 def state_of(run: Run, recorder_gone: bool = False, watching: bool = True) -> tuple[str, str, str]:
@@ -127,7 +130,7 @@ def _facts(snapshot: Snapshot) -> list[Row]:
         parts.append([(format_duration(shown.mean_ns), "strong"), (" a step", "dim")])
         if shown.samples_per_s is not None:
             parts.append([(format_rate(shown.samples_per_s, "samples"), "strong")])
-    parts.append([(snapshot.run.host, "dim")])
+    parts.append([(snapshot.run.host or UNKNOWN, "dim")])
     return parts
 
 

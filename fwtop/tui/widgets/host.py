@@ -38,6 +38,8 @@ class Host(Panel):
     def awaited(self, snapshot: Snapshot) -> str | None:
         """No sample."""
         if snapshot.host is None or snapshot.host.latest is None:
+            if snapshot.run.imported:
+                return "A trace does not tell of the host."
             return "No reading of the host yet." if snapshot.live else "No reading of the host."
         return None
 
