@@ -33,7 +33,7 @@ from fwtop.tui.terminal_app import TerminalApp
 from fwtop.tui.time_actions import TimeActions
 from fwtop.tui.watcher import Watcher
 from fwtop.tui.widgets.header import state_of
-from fwtop.tui.widgets.log import Log
+from fwtop.tui.widgets.log import HIDING, Log, next_hiding
 from fwtop.tui.widgets.panel import Panel
 
 INTERVALS_S = (0.25, 0.5, 1.0, 2.0, 5.0, 10.0)
@@ -161,6 +161,12 @@ class FwtopApp(TimeActions, Requests, TerminalApp[None]):
         index = INTERVALS_S.index(self._watcher.interval_s) - by
         self._watcher.interval_s = INTERVALS_S[max(0, min(len(INTERVALS_S) - 1, index))]
         self.say(f"refresh every {self._watcher.interval_s:g} s")
+
+    def action_log_levels(self) -> None:
+        """Leave out other levels of the libraries' lines in the log."""
+        hides = next_hiding(self._wanted.log_hides)
+        self.want(lambda wanted: replace(wanted, log_hides=hides))
+        self.say(f"log: {HIDING[hides]}")
 
     def action_open(self, number: int) -> None:
         """The full screen of a subject."""

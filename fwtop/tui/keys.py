@@ -35,7 +35,7 @@ KEYS: tuple[tuple[str, str, str, str], ...] = (
     ("ctrl+z", "^z", "suspend_process", "suspend the viewer"),
     ("", "tab", "", "next panel; enter opens it"),
     ("", "s S /", "", "in tables: sort, the other way, filter"),
-    ("", "i f /", "", "in the log: answer the script, follow, search"),
+    ("", "i f / l", "", "in the log: answer the script, follow, search, levels"),
 )
 
 COMMANDS: tuple[tuple[str, str, str], ...] = (
@@ -47,6 +47,7 @@ COMMANDS: tuple[tuple[str, str, str], ...] = (
     ("Host", "Open the host on the whole screen (5)", "open(5)"),
     ("Log", "Open the log on the whole screen (6)", "open(6)"),
     ("Findings", "Open findings on the whole screen (7)", "open(7)"),
+    ("Log levels", "Leave out more of the libraries' lines, or none again (l)", "log_levels"),
     ("Pause", "Freeze the view, not the recording; again to go on (p)", "pause"),
     ("Time: back", "Move the time cursor back (←)", "cursor(-1)"),
     ("Time: forth", "Move the time cursor forth (→)", "cursor(1)"),

@@ -86,6 +86,7 @@ ROLES = MappingProxyType(
         "bar": _style(SLATE),
         "track": _style(GREY),
         "code": _style(TEAL),
+        "library warning": _style(OLIVE),
         "match": _style(ORANGE, reverse=True),
         **{f"phase {name}": _style(colour) for name, colour in PHASE_COLOURS.items()},
         **{

@@ -1,18 +1,44 @@
-"""Log: the script's output as its terminal would show it; it follows, scrolls back and searches."""
+"""Log: the script's output as its terminal would show it; it follows, scrolls back and searches.
+
+Lines of a library's log (TensorFlow's, PyTorch's, NCCL's) are quieter than the script's own, by
+their level, and can be left out by it.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.message import Message
 
-from fwtop.formatting import format_bytes, format_time_of_run
+from fwtop.analysis.log_lines import LEVELS, Level
+from fwtop.formatting import format_bytes, format_time_of_run, plural
 from fwtop.tui.drawing import Row, fill
 from fwtop.tui.script_terminal import LogLine
 from fwtop.tui.snapshot import LogView, Snapshot
 from fwtop.tui.widgets.panel import Panel
+
+HIDING: Mapping[tuple[Level, ...], str] = {
+    (): "all lines",
+    ("info",): "no library info",
+    ("info", "warning"): "no library info or warnings",
+    LEVELS: "only the script's own",
+}
+"""What `l` goes through: the levels left out, and how that is called."""
+LETTERS: Mapping[Level | None, str] = {
+    None: " ", "info": "I", "warning": "W", "error": "E", "fatal": "F",
+}  # fmt: skip
+ROLES: Mapping[Level | None, str] = {
+    None: "text", "info": "dim", "warning": "library warning", "error": "text", "fatal": "text",
+}  # fmt: skip
+
+
+def next_hiding(hides: tuple[Level, ...]) -> tuple[Level, ...]:
+    """What is left out after another press of `l`."""
+    every = list(HIDING)
+    return every[(every.index(hides) + 1) % len(every)] if hides in HIDING else ()
 
 
 class Log(Panel):
@@ -26,7 +52,11 @@ class Log(Panel):
         "The script's output, as its own terminal would show it. Up, down, page up, page down and "
         "the wheel scroll back, f follows the end again; / searches, n and N go to the next and "
         "the one before. i types a line into the script's terminal, for one that asks (input(), "
-        "pdb). With the time cursor it shows what had been printed by then."
+        "pdb). With the time cursor it shows what had been printed by then.\n"
+        "Lines of a library's own log (TensorFlow's and PyTorch's C++, NCCL's) are dim if they "
+        "inform (I) and muted if they warn (W); errors (E, F) look like the script's. l leaves out "
+        "what informs, then warnings too, then all but the script's own lines, then nothing. The "
+        "recording keeps every line, and fwtop sets no TF_CPP_… variable."
     )
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -38,6 +68,7 @@ class Log(Panel):
         Binding("f,G", "follow", "Follow"),
         Binding("slash", "search", "Search", key_display="/"),
         Binding("i", "input", "Input"),
+        Binding("l", "app.log_levels", "Levels"),
         Binding("n", "match(1)", "Next match", show=False),
         Binding("N", "match(-1)", "Match before", show=False),
     ]
@@ -57,12 +88,30 @@ class Log(Panel):
         self._top_line: int | None = None
         """Number of the first line shown, counted from the first line of all; None follows."""
         self.needle = ""
+        self._drawn: LogView | None = None
 
     def awaited(self, snapshot: Snapshot) -> str | None:
-        """Nothing was printed."""
-        if snapshot.log is None or not snapshot.log.lines:
-            return "Nothing printed so far." if snapshot.live else "The script printed nothing."
-        return None
+        """Nothing was printed, or nothing that is wanted."""
+        view = snapshot.log
+        if view is not None and view.lines:
+            return None
+        if view is not None and view.hidden:
+            return f"{_hidden(view)[0].upper()}{_hidden(view)[1:]}; l shows more."
+        if snapshot.run.imported:
+            return "A trace does not tell what the script printed."
+        return "Nothing printed so far." if snapshot.live else "The script printed nothing."
+
+    def watch_snapshot(self) -> None:
+        """What was at the top stays there when other lines are left out."""
+        before, view = self._drawn, self.snapshot.log if self.snapshot else None
+        if view is not None:
+            moved = before is not None and before.hides != view.hides
+            if moved and before and before.lines and self._top_line is not None:
+                at_ns = before.lines[self._start(before, self.inner_height)].at_ns
+                later = (n for n, line in enumerate(view.lines) if line.at_ns >= at_ns)
+                self._top_line = view.first + next(later, len(view.lines))
+            self._drawn = view
+        super().watch_snapshot()
 
     def shown_keys(self) -> list[Binding]:
         """Input only while there is a terminal that takes it."""
@@ -77,6 +126,8 @@ class Log(Panel):
         row: Row = []
         if self.needle:
             row += [(f"/{self.needle}", "key"), ("  ", "dim")]
+        if view is not None and view.hides:
+            row += [(_hidden(view), "key"), ("  ", "dim")]
         if view is not None and self._top_line is not None:
             last = min(len(view.lines), self._top_line - view.first + self.inner_height)
             below = len(view.lines) - last
@@ -99,11 +150,14 @@ class Log(Panel):
         return max(0, min(last, self._top_line - view.first))
 
     def _line(self, line: LogLine, width: int) -> Row:
-        row: Row = list(line.spans)
+        role = ROLES[line.level]
+        own, library = line.parts
+        row = [*own, *((text, role if look == "text" else look) for text, look in library)]
         if self.needle and self.needle.lower() in line.text.lower():
-            row = _matched(line.text, self.needle)
+            row = _matched(line.text, self.needle, "text" if own else role)
         if self.full and width >= 60:
-            row = [(format_time_of_run(line.at_ns).rjust(8) + "  ", "dim"), *row]
+            when = format_time_of_run(line.at_ns).rjust(8)
+            row = [(f"{when} ", "dim"), (f"{LETTERS[line.level]} ", role), *row]
         return fill(row, width)
 
     def action_scroll_by(self, by: int) -> None:
@@ -169,14 +223,19 @@ class Log(Panel):
         self.action_scroll_by(-3)
 
 
-def _matched(text: str, needle: str) -> Row:
+def _hidden(view: LogView) -> str:
+    called = HIDING.get(view.hides, "some levels left out")
+    return f"{called}, {plural(view.hidden, 'line')} hidden"
+
+
+def _matched(text: str, needle: str, role: str) -> Row:
     row: Row = []
     lower, wanted = text.lower(), needle.lower()
     at = 0
     while True:
         found = lower.find(wanted, at)
         if found < 0 or len(lower) != len(text):
-            row.append((text[at:], "text"))
+            row.append((text[at:], role))
             return row
-        row += [(text[at:found], "text"), (text[found : found + len(needle)], "match")]
+        row += [(text[at:found], role), (text[found : found + len(needle)], "match")]
         at = found + len(needle)
