@@ -16,6 +16,8 @@ from fwtop.analysis.deep import NO_OPERATORS, details, memory
 from fwtop.analysis.device_figures import efficiency, of_devices
 from fwtop.analysis.families import family
 from fwtop.analysis.flops import flops
+from fwtop.analysis.input_stages import input_stages
+from fwtop.analysis.memory_timeline import memory_timeline
 from fwtop.analysis.nesting import Nest
 from fwtop.analysis.phases import Segments, from_names
 from fwtop.analysis.results import (
@@ -66,12 +68,16 @@ def figures(
     _add_named(table, trace, segments)
     nests = [Nest(track) for track in trace.tracks]
     operator_flops = flops(nests, segments)
+    memory_points, memory_holders = memory_timeline(trace, nests)
     return WindowFigures(
         event_count=trace.event_count,
         operators=tuple(_operators(table, memory(trace, nests, segments), operator_flops)),
         details=tuple(details(nests, trace.frames)),
         kernels=tuple(_kernels(trace.device_events)),
         operator_flops=tuple(operator_flops),
+        input_stages=input_stages(trace),
+        memory_timeline=memory_points,
+        memory_holders=memory_holders,
         notes=tuple(trace.notes),
         **_on_devices(trace, steps),
     )

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from functools import cache
 
+from fwtop.analysis.input_stages import waits
+from fwtop.analysis.memory_timeline import BEFORE
+from fwtop.analysis.results import WindowFigures
 from fwtop.analysis.window import figures
 from fwtop.traces.model import KERNEL, LAUNCH, TraceWindow
 from fwtop.traces.xplane import Limits, read
@@ -16,6 +19,11 @@ COMPUTE_STREAM = 134
 @cache
 def _read() -> TraceWindow:
     return read(shared_trace(BERT_XPLANE))
+
+
+@cache
+def _figures() -> WindowFigures:
+    return figures(_trace(), [])
 
 
 def _trace() -> TraceWindow:
@@ -76,3 +84,38 @@ def test_figures() -> None:
     cast = {row.device: row for row in rows if row.name == "Cast" and row.phase == "forward"}
     assert cast["gpu"].total_ns > cast["cpu"].self_ns > 0
     assert {row.phase for row in rows} >= {"input", "forward", "backward"}
+
+
+def test_memory_s_line_is_what_the_allocators_say() -> None:
+    """Each event tells what its allocator had given out after it: an account of its own."""
+    trace = _trace()
+    for device in (4, 6):
+        events = sorted(
+            (e for e in trace.memory_events if e.on_device and e.device == device),
+            key=lambda event: event.at_ns,
+        )
+        told = [event.allocated_bytes or 0 for event in events]
+        held = told[0] - events[0].bytes
+        line = [held := held + event.bytes for event in events]
+        assert line == told
+        points = [
+            p.allocated_bytes for p in _figures().memory_timeline if p.device == f"cuda:{device}"
+        ]
+        assert max(points) == max(told) - (told[0] - events[0].bytes)
+        assert points[-1] == told[-1] - (told[0] - events[0].bytes)
+        holders = {
+            h.operator: h.bytes for h in _figures().memory_holders if h.device == f"cuda:{device}"
+        }
+        assert sum(holders.values()) == max(told)
+        assert holders[BEFORE] == told[0] - events[0].bytes
+
+
+def test_the_input_pipeline_s_stages() -> None:
+    stages = {stage.path: stage for stage in _figures().input_stages}
+    assert stages.keys() == {"Prefetch", "Prefetch::Generator"}
+    prefetch, generator = stages["Prefetch"], stages["Prefetch::Generator"]
+    assert generator.total_ns < prefetch.self_ns == prefetch.total_ns  # on threads of their own
+    assert waits(stages.values()) == {
+        "Prefetch": 0,
+        "Prefetch::Generator": prefetch.total_ns,
+    }

@@ -17,6 +17,7 @@ from tests.traces.xplane_files import (
     START_UNIX_NS,
     Event,
     PlaneWriter,
+    StatValue,
     environment,
     hlo_proto,
     space,
@@ -55,7 +56,6 @@ def operators(trace: TraceWindow) -> list[tuple[str, str]]:
         ("IteratorGetNext:IteratorGetNext", ("IteratorGetNext", "input")),
         ("EagerLocalExecute: MatMul", ("MatMul", "")),
         ("EagerLocalExecute: IteratorGetNext", ("IteratorGetNext", "input")),
-        ("Iterator::Root::Prefetch", ("Iterator::Root::Prefetch", "input")),
         ("IteratorGetNextOp::DoCompute", ("IteratorGetNext", "input")),
     ],
 )
@@ -97,6 +97,35 @@ def test_a_fetch_within_a_traced_operator_counts_once(tmp_path: Path) -> None:
     inner = Event("IteratorGetNextOp::DoCompute", 2, 6)
     both = host(Event("EagerLocalExecute: IteratorGetNext", 0, 10), inner)
     assert operators(read(write(tmp_path / "t.pb", both))) == [("IteratorGetNext", "input")]
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        ("Iterator::Root::Prefetch", "Prefetch"),
+        ("Iterator::Prefetch::Generator", "Prefetch::Generator"),
+        ("Iterator::Root::ParallelInterleaveV4[13]::Map", "ParallelInterleaveV4::Map"),
+        ("Iterator::Root::FiniteRepeat[7]::MemoryCacheImpl::Map", "FiniteRepeat::MemoryCache::Map"),
+    ],
+)
+def test_a_stage_s_path(tmp_path: Path, name: str, path: str) -> None:
+    plane = host(Event(name, 1_000, 10), line="tf_data_iterator_resource/12", at_ns=40_000)
+    trace = read(write(tmp_path / "t.pb", plane, environment()))
+    assert trace.tracks == []
+    (event,) = trace.input_events
+    assert (event.path, event.start_ns, event.duration_ns) == (path, 41_000, 10)
+
+
+def test_the_root_of_a_pipeline_is_no_stage(tmp_path: Path) -> None:
+    assert read(write(tmp_path / "t.pb", host(Event("Iterator::Root", 0, 10)))).input_events == []
+
+
+def test_a_stage_s_insane_time_is_left_out(tmp_path: Path) -> None:
+    years = 10**15
+    plane = host(Event("Iterator::Root::Map", 0, years), Event("Iterator::Root::Map", 5, 7))
+    trace = read(write(tmp_path / "t.pb", plane))
+    assert [event.duration_ns for event in trace.input_events] == [7]
+    assert trace.dropped_count == 1
 
 
 def test_times_are_the_session_s_start_plus_the_line_s_plus_the_event_s(tmp_path: Path) -> None:
@@ -245,6 +274,19 @@ def test_memory_is_of_the_operator_that_was_open(tmp_path: Path) -> None:
         ("gpu", "backward", 192),
         ("cpu", "backward", 512),
     }
+
+
+def test_an_allocation_s_own_stats(tmp_path: Path) -> None:
+    stats: dict[str, StatValue] = {
+        "allocator_name": "GPU_3_bfc", "allocation_bytes": 256, "addr": 139_813_459_528_960,
+        "bytes_allocated": 4_000, "tf_op": "dense_1/MatMul",
+    }  # fmt: skip
+    taken, given = Event("MemoryAllocation", 1, 0, stats), Event("MemoryDeallocation", 2, 0, stats)
+    first, second = read(write(tmp_path / "t.pb", host(taken, given))).memory_events
+    assert (first.bytes, first.on_device, first.device) == (256, True, 3)
+    assert (first.address, first.allocated_bytes) == (139_813_459_528_960, 4_000)
+    assert (first.operator, second.operator) == ("dense_1/MatMul", "")
+    assert (second.bytes, second.address) == (-256, first.address)
 
 
 def test_python_frames_are_frames(tmp_path: Path) -> None:

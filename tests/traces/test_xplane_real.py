@@ -89,17 +89,17 @@ def test_eager_operators_and_their_phases_from_spans() -> None:
 
 
 def test_the_input_pipeline_s_stages() -> None:
-    stages = {
-        row.name: row for row in _figures("keras-fit").operators if row.name.startswith("Iterator")
-    }
-    prefetch = "Iterator::Root::Prefetch"
-    batch = f"{prefetch}::MapAndBatch"
+    stages = {stage.path: stage for stage in _figures("keras-fit").input_stages}
+    batch = "Prefetch::MapAndBatch"
     shuffle = f"{batch}::Shuffle"
-    assert stages["IteratorGetNext"].calls == stages[prefetch].calls == STEPS
+    assert stages.keys() == {"Prefetch", batch, shuffle, f"{shuffle}::TensorSlice"}
+    assert stages["Prefetch"].calls == STEPS
+    (wait,) = (row for row in _figures("keras-fit").operators if row.name == "IteratorGetNext")
+    assert (wait.calls, wait.family, wait.phase) == (STEPS, "data", "input")
+    assert wait.total_ns >= stages["Prefetch"].total_ns
     samples = stages[shuffle].calls  # fetched ahead, so the window cuts batches at both ends
     assert samples == stages[f"{shuffle}::TensorSlice"].calls
     assert (STEPS - 1) * BATCH <= samples <= (STEPS + 1) * BATCH
-    assert {(row.family, row.phase) for row in stages.values()} == {("data", "input")}
     inner = stages[f"{shuffle}::TensorSlice"]
     assert stages[shuffle].self_ns == stages[shuffle].total_ns - inner.total_ns
 
