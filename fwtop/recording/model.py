@@ -333,6 +333,48 @@ class DtypeFlops:
 
 
 @dataclass(frozen=True, slots=True)
+class InputStageRow:
+    """A stage of an input pipeline over some windows: sums over `steps` traced steps."""
+
+    path: str
+    """Outermost first, parted by `::`."""
+    calls: int
+    self_ns: int
+    """Without the stages nested in it on its thread."""
+    total_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryPeak:
+    """A device's highest point over the deep windows: in which window, and how high."""
+
+    window_id: int
+    device: str
+    """`cpu`, or `cuda:0` as the process numbers its devices."""
+    peak_bytes: int
+    """Above what was held when the window began."""
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryPointRow:
+    """A point of a window's line."""
+
+    offset_ns: int
+    """Since the window's first event."""
+    allocated_bytes: int
+    """Above what was held when the window began."""
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryHolderRow:
+    """What of an operator's allocations was held at a window's peak."""
+
+    operator: str
+    family: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class CompileEvent:
     """A compile, a phase of one, a graph break, a recompile, a cache's answer, a (re)trace."""
 
