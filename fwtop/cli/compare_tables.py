@@ -129,7 +129,9 @@ def _figure_row(figure: ComparedFigure, comparison: Comparison) -> tuple[str, ..
     if len(comparison.runs) == 2:
         change = figure.changes[1]
         return (figure.label, *values, _delta(figure, change), _sureness(change))
-    changes = [f"{_delta(figure, change)} {_mark(change)}" for change in figure.changes[1:]]
+    changes = [
+        f"{_delta(figure, change)} {_mark(change)}".rstrip() for change in figure.changes[1:]
+    ]
     return (figure.label, *values, *changes)
 
 
@@ -156,7 +158,8 @@ def _sureness(change: Change | None) -> str:
 
 
 def _mark(change: Change | OperatorChange | None) -> str:
-    if change is None or change.noise is False:
+    delta = change.delta if isinstance(change, Change) else change.delta_ns if change else 0
+    if change is None or not delta or change.noise is False:
         return ""
     return NOISE if change.noise else UNSURE
 
@@ -174,7 +177,7 @@ def _work_row(
     values = [format_duration(side.self_ns) if side else UNKNOWN for side in sides]
     told = [_work_delta(change) for change in changes[1:]]
     if len(told) == 1:
-        return (name, device, *values, told[0], _mark(changes[1]) if changes[1] else "")
+        return (name, device, *values, told[0], _mark(changes[1]))
     marks = [_mark(change) for change in changes[1:]]
     both = [f"{text} {mark}".rstrip() for text, mark in zip(told, marks, strict=True)]
     return (name, device, *values, *both)
