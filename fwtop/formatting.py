@@ -113,6 +113,19 @@ def format_short_count(count: float | None, *, always_digits: bool = False) -> s
     return _scaled(count, _COUNT_UNITS, whole_first=False)
 
 
+def format_flops(flops: float | None) -> str:
+    """Floating point operations: `45.6 GFLOP`, `999 FLOP`."""
+    if flops is None:
+        return UNKNOWN
+    units = tuple((scale, f"{unit}FLOP") for scale, unit in _COUNT_UNITS)
+    return _scaled(flops, units, whole_first=True)
+
+
+def format_flops_per_s(flops_per_s: float | None) -> str:
+    """`1.23 TFLOP/s`."""
+    return UNKNOWN if flops_per_s is None else f"{format_flops(flops_per_s)}/s"
+
+
 def format_hertz(frequency_hz: float | None) -> str:
     """`1.41 GHz`, `810 MHz`."""
     if frequency_hz is None:

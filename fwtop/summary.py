@@ -14,11 +14,13 @@ Which figures are of what:
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
+from fwtop.analysis import device_summary
 from fwtop.analysis import findings as finding_analysis
+from fwtop.analysis.device_use import device_use
 from fwtop.analysis.findings import Facts, Finding
 from fwtop.analysis.steps import StepFigures, figures
 from fwtop.analysis.summary_model import (
@@ -30,8 +32,6 @@ from fwtop.analysis.summary_model import (
     FindingSummary,
     FrameworkSummary,
     HostSummary,
-    KernelsSummary,
-    KernelSummary,
     LossesSummary,
     MemorySummary,
     OperatorsSummary,
@@ -42,8 +42,16 @@ from fwtop.analysis.summary_model import (
     StepsSummary,
     Summary,
 )
-from fwtop.queries import compiles, devices, host, memory, operators, run, steps
-from fwtop.recording.model import Framework, Governor, KernelRow, MemorySample, Run, Window
+from fwtop.devices.peaks import peak
+from fwtop.queries import compiles, device_time, devices, host, memory, operators, run, steps
+from fwtop.queries.flops_use import board_of, flops_use
+from fwtop.recording.model import (
+    Device,
+    Framework,
+    Governor,
+    MemorySample,
+    Run,
+)
 from fwtop.recording.store import Recording
 
 __all__ = ["SCHEMA_VERSION", "Summary", "gather", "summarize", "to_json"]
@@ -59,14 +67,13 @@ def summarize(recording: Recording, until_ns: int | None = None) -> Summary:
     """Sum a recording up. Raises RecordingError if it is damaged or another version's."""
     facts = gather(recording, until_ns)
     frameworks = run.frameworks(recording)
-    windows = [window.id for window in facts.windows]
     return Summary(
         schema_version=SCHEMA_VERSION,
         run=_run(facts, frameworks),
         steps=_steps(facts.steps),
         processes=_processes(facts, frameworks, steps.counts(recording, until_ns)),
         operators=_operators(facts),
-        kernels=_kernels(facts.windows, operators.kernels(recording, windows)),
+        kernels=device_summary.kernels(facts),
         compile=_compile(recording, facts, until_ns),
         devices=_devices(facts),
         host=_host(facts),
@@ -74,6 +81,8 @@ def summarize(recording: Recording, until_ns: int | None = None) -> Summary:
         overhead=_overhead(facts),
         findings=tuple(_finding(finding) for finding in finding_analysis.find(facts)),
         losses=_losses(facts),
+        step_breakdown=device_summary.step_breakdown(facts),
+        flops=device_summary.flops(facts),
     )
 
 
@@ -94,12 +103,14 @@ def gather(recording: Recording, until_ns: int | None = None) -> Facts:
     if until_ns is not None:
         notices = [notice for notice in notices if notice.at_ns <= until_ns]
     failed = sum(window.state == "failed" for window in every_window)
+    found = devices.devices(recording)
+    step_figures = figures(
+        steps.totals(recording, lead, until_ns), steps.set_apart(recording, lead, until_ns)
+    )
     return Facts(
         run=the_run,
         duration_ns=_duration_ns(recording, the_run, until_ns),
-        steps=figures(
-            steps.totals(recording, lead, until_ns), steps.set_apart(recording, lead, until_ns)
-        ),
+        steps=step_figures,
         first_step=first,
         processes=tuple(processes),
         process=next((process for process in processes if process.id == lead), None),
@@ -111,7 +122,7 @@ def gather(recording: Recording, until_ns: int | None = None) -> Facts:
         failed_windows=failed + sum(notice.code == "window_failed" for notice in notices),
         operators=tuple(operators.operators(recording, chosen)),
         steps_traced=operators.traced_steps(recording, chosen),
-        devices=tuple(devices.devices(recording)),
+        devices=tuple(found),
         device_means={s.device_id: s for s in devices.means(recording, since_ns, end_ns)},
         throttled=devices.throttled(recording, until_ns),
         host=host.mean(recording, since_ns, end_ns),
@@ -120,7 +131,20 @@ def gather(recording: Recording, until_ns: int | None = None) -> Facts:
         out_of_memory=tuple(memory.out_of_memory(recording, until_ns)),
         governor=_governor(run.governors(recording), lead),
         notices=tuple(notices),
+        kernels=tuple(operators.kernels(recording, chosen)),
+        device_use=device_use(
+            device_time.device_times(recording, chosen),
+            device_time.launch_delays(recording, chosen),
+        ),
+        step_classes=device_time.step_class_sums(recording, chosen),
+        flops=flops_use(recording, step_figures.mean_ns, _peak_flops_per_s(found), until_ns),
     )
+
+
+def _peak_flops_per_s(found: Sequence[Device]) -> Mapping[str, float] | None:
+    board = board_of(found)
+    known = peak(board) if board is not None else None
+    return known.flops_per_s if known is not None else None
 
 
 def to_json(summary: Summary) -> bytes:
@@ -207,28 +231,6 @@ def _operators(facts: Facts) -> OperatorsSummary:
             )
             for row in facts.operators
         ),
-    )
-
-
-def _kernels(windows: tuple[Window, ...], rows: list[KernelRow]) -> KernelsSummary:
-    told = [window for window in windows if window.span_ns and window.busy_ns is not None]
-    per = max(1, sum(window.step_count for window in told))
-    span_ns = sum(window.span_ns or 0 for window in told)
-    busy = sum(window.busy_ns or 0 for window in told) / span_ns if span_ns else None
-    communication_ns = sum(window.communication_ns or 0 for window in told)
-    overlap_ns = sum(window.overlap_ns or 0 for window in told)
-    return KernelsSummary(
-        rows=tuple(
-            KernelSummary(
-                row.name, row.family, round(row.calls / per, 3), round(row.total_ns / per, 1)
-            )
-            for row in rows
-        ),
-        busy_ratio=busy,
-        idle_ratio=None if busy is None else 1 - busy,
-        overlap_ratio=overlap_ns / communication_ns if communication_ns else None,
-        host_wait_ns=_mean(told, "host_wait_ns", per),
-        kernel_wait_ns=_mean(told, "kernel_wait_ns", per),
     )
 
 
@@ -325,11 +327,6 @@ def _losses(facts: Facts) -> LossesSummary:
             notice.text for notice in facts.notices if notice.code == "probe_failure"
         ),
     )
-
-
-def _mean(windows: list[Window], name: str, steps_traced: int) -> float | None:
-    known = [value for window in windows if (value := getattr(window, name)) is not None]
-    return round(sum(known) / steps_traced, 1) if known else None
 
 
 def _highest(values: Iterable[int | None]) -> int | None:

@@ -24,7 +24,10 @@ CONTRACT: dict[str, Any] = {
     "processes": [["pid", "rank", "local_rank", "framework", "steps"]],
     "operators": ["windows", "steps_traced", "rows"],
     "kernels": ["rows", "busy_ratio", "idle_ratio", "overlap_ratio", "host_wait_ns",
-                "kernel_wait_ns"],
+                "kernel_wait_ns", "other_wait_ns", "compute_ns", "communication_ns",
+                "overlapped_ns", "utilization_ratio", "sm_efficiency_ratio", "occupancy_ratio",
+                "tensor_core_ratio", "launches", "queue_max", "launch_delay_mean_ns",
+                "launch_delay_median_ns", "launch_delay_p95_ns"],
     "compile": ["count", "total_ns", "graph_breaks", "recompiles", "retraces", "cache", "events"],
     "devices": [["vendor", "index", "name", "uuid", "utilization_ratio", "memory_used_bytes",
                  "memory_total_bytes", "power_w"]],
@@ -33,6 +36,9 @@ CONTRACT: dict[str, Any] = {
     "overhead": ["budget_ratio", "measured_ratio", "windows"],
     "findings": [["code", "severity", "why", "evidence", "next"]],
     "losses": ["messages_dropped", "windows_failed", "probe_failures"],
+    "step_breakdown": ["steps", "mean_ns"],
+    "flops": ["steps", "step_flops", "dtypes", "coverage_ratio", "flops_per_s",
+              "peak_flops_per_s", "mfu_ratio"],
 }  # fmt: skip
 
 
@@ -56,7 +62,10 @@ def test_the_json_is_the_contract(tmp_path: Path) -> None:
     assert list(body["operators"]["rows"][0]) == [
         "name", "family", "phase", "device", "calls", "self_ns", "total_ns",
     ]  # fmt: skip
-    assert list(body["kernels"]["rows"][0]) == ["name", "family", "calls", "total_ns"]
+    assert list(body["kernels"]["rows"][0]) == [
+        "name", "family", "calls", "total_ns", "sm_efficiency_ratio", "occupancy_ratio",
+        "tensor_cores",
+    ]  # fmt: skip
     assert list(body["compile"]["cache"]) == ["hits", "misses", "bypasses"]
     assert list(body["compile"]["events"][0]) == [
         "kind", "at_ns", "duration_ns", "function", "file", "line", "reason",

@@ -88,6 +88,12 @@ class KernelSummary:
     family: str
     calls: float
     total_ns: float
+    sm_efficiency_ratio: float | None
+    """Mean share of the multiprocessors that had a block."""
+    occupancy_ratio: float | None
+    """Mean estimated achieved occupancy."""
+    tensor_cores: bool
+    """Whether its name says that it runs on tensor cores."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +107,49 @@ class KernelsSummary:
     """Of communication time, what ran beside compute; None without communication."""
     host_wait_ns: float | None
     kernel_wait_ns: float | None
+    other_wait_ns: float | None
+    compute_ns: float | None
+    communication_ns: float | None
+    overlapped_ns: float | None
+    utilization_ratio: float | None
+    """Some kernel ran, of the traced steps' time; `busy_ratio` counts copies and is of the time
+    between the first and the last event on the device."""
+    sm_efficiency_ratio: float | None
+    occupancy_ratio: float | None
+    tensor_core_ratio: float | None
+    """Of the kernels' time, in kernels that use tensor cores."""
+    launches: float | None
+    """A step."""
+    queue_max: int | None
+    """Most launched and not yet begun on a stream."""
+    launch_delay_mean_ns: float | None
+    """From the end of the launching call to the start on the device."""
+    launch_delay_median_ns: int | None
+    launch_delay_p95_ns: int | None
+
+
+@dataclass(frozen=True)
+class StepBreakdownSummary:
+    """A traced step's wall time by what it went to, each moment claimed once."""
+
+    steps: int
+    mean_ns: Mapping[str, float]
+    """Empty without steps that ran on a device."""
+
+
+@dataclass(frozen=True)
+class FlopsSummary:
+    """Floating point operations of one process, from the windows that have shapes (deep ones)."""
+
+    steps: int
+    step_flops: float | None
+    dtypes: Mapping[str, float]
+    """Of `step_flops`, by dtype of the inputs; "" is unknown."""
+    coverage_ratio: float | None
+    """Of the device time of matrix products, that of operators whose FLOPs are known."""
+    flops_per_s: float | None
+    peak_flops_per_s: float | None
+    mfu_ratio: float | None
 
 
 @dataclass(frozen=True)
@@ -215,3 +264,5 @@ class Summary:
     overhead: OverheadSummary
     findings: tuple[FindingSummary, ...]
     losses: LossesSummary
+    step_breakdown: StepBreakdownSummary
+    flops: FlopsSummary

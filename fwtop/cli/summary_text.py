@@ -8,7 +8,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 
-from fwtop.analysis.summary_model import OperatorSummary, Summary
+from fwtop.analysis.summary_model import KernelsSummary, OperatorSummary, Summary
 from fwtop.formatting import (
     UNKNOWN,
     cell_width,
@@ -18,6 +18,8 @@ from fwtop.formatting import (
     format_bytes,
     format_count,
     format_duration,
+    format_flops,
+    format_flops_per_s,
     format_moment,
     format_rate,
     format_ratio,
@@ -33,13 +35,25 @@ INDENT = 11
 BAR = 24
 TOP_OPERATORS = 8
 TOP_KERNELS = 4
+STEP_CLASS_NAMES = {"dataloader": "data loader", "cpu_op": "operators", "runtime": "launch calls"}
 MARKS = {"error": "!!", "warning": "! ", "info": "- "}
 
 
 def render(summary: Summary, path: str, columns: int = 80) -> list[str]:
     """The lines of a summary."""
     lines: list[str] = []
-    for part in (_run, _steps, _operators, _kernels, _compile, _devices, _host, _overhead):
+    for part in (
+        _run,
+        _steps,
+        _operators,
+        _kernels,
+        _step_time,
+        _flops,
+        _compile,
+        _devices,
+        _host,
+        _overhead,
+    ):
         found = [ellipsis(line, columns).rstrip() for line in part(summary, columns)]
         if found:
             lines += [*found, ""]
@@ -142,6 +156,7 @@ def _kernels(summary: Summary, columns: int) -> Iterator[str]:
         f"waits a step: {format_duration(kernels.host_wait_ns)} for the host, "
         f"{format_duration(kernels.kernel_wait_ns)} between kernels",
     )
+    yield from _use(kernels)
     whole = sum(row.total_ns for row in kernels.rows)
     for row in kernels.rows[:TOP_KERNELS]:
         share = row.total_ns / whole if whole else 0.0
@@ -152,6 +167,62 @@ def _kernels(summary: Summary, columns: int) -> Iterator[str]:
         )
         name = ellipsis_middle(printable(row.name), max(8, columns - INDENT - cell_width(figures)))
         yield _labelled("", figures + name)
+
+
+def _use(kernels: KernelsSummary) -> Iterator[str]:
+    """Of the traced steps' time, and of the kernels' own."""
+    of_time = (kernels.utilization_ratio, "kernels ran"), (
+        kernels.sm_efficiency_ratio, "multiprocessors busy"
+    )  # fmt: skip
+    of_kernels = (kernels.occupancy_ratio, "occupancy"), (kernels.tensor_core_ratio, "tensor cores")
+    for shares, end in ((of_time, " of the time"), (of_kernels, " of the kernels' time")):
+        known = [f"{what} {format_ratio(ratio)}" for ratio, what in shares if ratio is not None]
+        if known:
+            yield _labelled("", f"{', '.join(known)}{end}")
+    if kernels.launches:
+        queue = UNKNOWN if kernels.queue_max is None else str(kernels.queue_max)
+        yield _labelled(
+            "",
+            f"{format_short_count(kernels.launches)} launches a step, delayed "
+            f"{format_duration(kernels.launch_delay_median_ns)} (p95 "
+            f"{format_duration(kernels.launch_delay_p95_ns)}), queue up to {queue}",
+        )
+
+
+def _step_time(summary: Summary, columns: int) -> Iterator[str]:
+    breakdown = summary.step_breakdown
+    whole = sum(breakdown.mean_ns.values())
+    if not whole:
+        return
+    yield _labelled(
+        "step time", f"{format_duration(whole)}, of {plural(breakdown.steps, 'traced step')}"
+    )
+    for name, mean_ns in breakdown.mean_ns.items():
+        if mean_ns:
+            yield _labelled(
+                "",
+                f"{pad(STEP_CLASS_NAMES.get(name, name), 14)}"
+                f"{pad(format_duration(mean_ns), 8, right=True)}"
+                f"{pad(format_ratio(mean_ns / whole), 9, right=True)}  {_bar(mean_ns / whole)}",
+            )
+
+
+def _flops(summary: Summary, columns: int) -> Iterator[str]:
+    flops = summary.flops
+    if flops.step_flops is None:
+        return
+    dtypes = ", ".join(name or "unknown dtype" for name in flops.dtypes)
+    yield _labelled(
+        "flops",
+        f"{format_flops(flops.step_flops)} a step ({dtypes}), "
+        f"{format_flops_per_s(flops.flops_per_s)}",
+    )
+    if flops.mfu_ratio is not None:
+        yield _labelled(
+            "",
+            f"{format_ratio(flops.mfu_ratio)} of the peak, "
+            f"{format_flops_per_s(flops.peak_flops_per_s)} (MFU)",
+        )
 
 
 def _compile(summary: Summary, columns: int) -> Iterator[str]:

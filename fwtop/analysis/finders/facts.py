@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from fwtop.analysis.device_use import DeviceUse, FlopsUse
 from fwtop.analysis.steps import StepFigures
 from fwtop.recording.model import (
     CompileEvent,
@@ -14,6 +15,7 @@ from fwtop.recording.model import (
     Governor,
     HostProcess,
     HostSample,
+    KernelRow,
     MemorySample,
     Notice,
     OperatorRow,
@@ -21,6 +23,7 @@ from fwtop.recording.model import (
     Process,
     Run,
     Step,
+    StepClassSums,
     Window,
 )
 
@@ -77,6 +80,13 @@ class Facts:
     out_of_memory: tuple[OutOfMemory, ...]
     governor: Governor | None
     notices: tuple[Notice, ...] = field(default=())
+    kernels: tuple[KernelRow, ...] = ()
+    """Over the same windows as the operators."""
+    device_use: DeviceUse | None = None
+    """In the traced steps, all devices together."""
+    step_classes: StepClassSums | None = None
+    flops: FlopsUse | None = None
+    """Of one process."""
 
     @property
     def used_devices(self) -> tuple[Device, ...]:
