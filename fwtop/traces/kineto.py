@@ -97,7 +97,7 @@ class _Window:
         self._tracks: dict[ThreadKey, Track] = {}
         self._frames: dict[ThreadKey, Track] = {}
         self._texts: dict[str, str] = {}
-        self._raw_texts: dict[bytes, str] = {}
+        self._raw_texts: dict[bytes, str] = {b"": ""}
         self._origin_us: int | None = None
         self._base_time_ns = 0
         self._rich = False
@@ -276,32 +276,34 @@ class _Window:
         track.stacks = self._extended(track.stacks, [args.stack for args in of_rows], before)
 
     def _extended(
-        self, column: list[str] | None, cells: Sequence[str | Raw | UnsetType | None], before: int
+        self, column: list[str] | None, cells: list[str | None] | list[Raw | UnsetType], before: int
     ) -> list[str] | None:
         """A column with more texts; it comes into being with the first row that has one."""
-        nothing = cells.count(UNSET) or cells.count(None)  # a column has one or the other
+        texts: list[str] | None
+        if not any(cells):  # None, UNSET, and texts that are empty
+            texts = None
+        elif isinstance(cells[0], (str, type(None))):
+            texts = self._pooled([cell or "" for cell in cells])
+        else:
+            texts = self._raw_pooled(cells)
         if column is None:
-            if nothing == len(cells):
+            if texts is None:
                 return None
             column = [""] * before
-        if nothing == len(cells):
-            column += [""] * nothing
-        else:
-            column += map(self._text, cells)
+        column += texts or [""] * len(cells)
         return column
+
+    def _raw_pooled(self, cells: list[Raw | UnsetType]) -> list[str]:
+        """Unparsed JSON as text, one object a text."""
+        encoded = [b"" if cell is UNSET else bytes(cell) for cell in cells]
+        known = self._raw_texts
+        for new in set(encoded) - known.keys():
+            known[new] = new.decode("utf-8", "replace")
+        return list(map(known.__getitem__, encoded))
 
     def _pooled(self, texts: list[str]) -> list[str]:
         """The same texts, one object each: less memory, and their hashes are kept."""
         return list(map(self._texts.setdefault, texts, texts))
-
-    def _text(self, cell: str | Raw | UnsetType | None) -> str:
-        if isinstance(cell, Raw):
-            encoded = bytes(cell)
-            text = self._raw_texts.get(encoded)
-            if text is None:
-                text = self._raw_texts[encoded] = encoded.decode("utf-8", "replace")
-            return text
-        return self._texts.setdefault(cell, cell) if cell else ""
 
     def _take_device_event(self, row: Row) -> None:
         if not _is_sound(row):

@@ -23,7 +23,10 @@ REFUSED = (msgspec.MsgspecError, RecursionError, OverflowError, UnicodeDecodeErr
 
 
 class Category(Enum):
-    """`cat` of a row. An enum, because the parser then makes no string for it."""
+    """`cat` of a row. An enum, because the parser then makes no string for it.
+
+    What is frequent is named, also where nothing is made of it: `_missing_` is Python, and slow.
+    """
 
     CPU_OP = "cpu_op"
     OPERATOR = "Operator"
@@ -42,6 +45,12 @@ class Category(Enum):
     MEMCPY = "Memcpy"
     GPU_MEMSET = "gpu_memset"
     MEMSET = "Memset"
+    FLOW = "ac2g"
+    FLOW_BEFORE_22 = "async_cpu_to_gpu"
+    FLOW_BEFORE_111 = "async"
+    FLOW_BACK = "fwdbwd"
+    FLOW_BACK_BEFORE_22 = "forward_backward"
+    DEVICE_ANNOTATION = "gpu_user_annotation"
     OTHER = ""
 
     __hash__ = object.__hash__
