@@ -39,7 +39,9 @@ def opened(words: Sequence[str], quiet: bool = False, keep_bytes: int = 0) -> It
     except OSError as error:
         raise unwritable_state_folder(tempfile.gettempdir(), error) from error
     try:
-        yield import_to(folder / f"run{SUFFIX}", paths, keep_bytes=keep_bytes, quiet=quiet)
+        # Named as the trace is: views that are given a path call the run by it.
+        target = folder / f"{paths[0].name[-50:] or 'run'}{SUFFIX}"
+        yield import_to(target, paths, keep_bytes=keep_bytes, quiet=quiet)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
