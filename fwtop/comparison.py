@@ -32,6 +32,9 @@ from fwtop.recording.store import Recording
 __all__ = ["SCHEMA_VERSION", "Comparison", "compare", "to_json"]
 
 
+ENDINGS = (".fwtop", ".gz", ".json", ".pt.trace", ".xplane.pb", ".log")
+
+
 def compare(
     recordings: Sequence[Recording], sources: Sequence[str | None] | None = None
 ) -> Comparison:
@@ -87,15 +90,24 @@ def gather(recording: Recording, source: str | None = None) -> RunFacts:
 
 def labels(runs: Sequence[RunFacts]) -> list[str]:
     """Short names that differ: the runs' own, else the files', with a number where they meet."""
-    own = [run.facts.run.name or Path(run.path).name.removesuffix(".fwtop") for run in runs]
+    files = [_stem(run.path) for run in runs]
+    own = [_stem(run.facts.run.name or run.path) for run in runs]
     if len(set(own)) < len(own):
-        own = [Path(run.path).name.removesuffix(".fwtop") for run in runs]
+        own = files
     seen: dict[str, int] = {}
     found = []
     for label in own:
         seen[label] = seen.get(label, 0) + 1
         found.append(label if seen[label] == 1 else f"{label} ({seen[label]})")
     return found
+
+
+def _stem(path: str) -> str:
+    """A file's name without what it has in common with all of its kind."""
+    name = Path(path).name
+    for ending in ENDINGS:
+        name = name.removesuffix(ending)
+    return name or Path(path).name
 
 
 def to_json(comparison: Comparison) -> bytes:

@@ -87,8 +87,8 @@ def _of_one(run: RunFacts, label: str) -> Iterator[str]:
         yield f"{label} has no steps: only what needs none is compared"
     elif not facts.steps.steady:
         yield (
-            f"every step of {label} was the first, traced or compiled: its mean and phases are of "
-            "such steps"
+            f"every step of {label} was the first, traced or compiled: its times are of such "
+            "steps, and longer than without a profiler"
         )
     elif run.resampled.blocks.alike:
         yield (
@@ -115,9 +115,9 @@ def _of_two(one: RunFacts, two: RunFacts, first: str, second: str) -> Iterator[s
     if a is not None and b is not None and a != b:
         yield f"a step is bounded by {a} in {first} and by {b} in {second}: it may not be the same"
     for run, label, other in ((one, first, two), (two, second, one)):
-        lacking = [phase for phase in other.facts.steps.phases_ns
-                   if phase not in run.facts.steps.phases_ns]  # fmt: skip
-        if lacking and run.facts.steps.count:
+        own, others = run.facts.steps.phases_ns, other.facts.steps.phases_ns
+        lacking = [phase for phase in others if phase not in own]
+        if lacking and "other" in own:
             yield f"{label} does not tell {', '.join(lacking)}: it is within its other time"
     names = [{framework.name for framework in run.summary.run.frameworks} for run in (one, two)]
     if names[0] and names[1] and not names[0] & names[1]:

@@ -188,6 +188,8 @@ class OperatorChange:
     """Of a t test over the windows, each row by itself."""
     noise: bool | None
     """True: within what trace windows differ by anyway. None: fewer than four windows to say."""
+    calls_delta: float
+    """Calls a traced step: the run's less the baseline's."""
     step_share: float | None
     """Of the change of the mean step; on several threads or a GPU the shares need not add up to 1.
     None where the step's change is noise."""

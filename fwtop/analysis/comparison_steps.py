@@ -163,8 +163,9 @@ def _missing(one: RunFacts, two: RunFacts, names: tuple[str, str]) -> str:
         if len(run.sample) < FEWEST_BLOCKS:
             count = run.facts.steps.count
             of = f" of {format_count(count)}" if count else ""
+            which = "steady step" if run.facts.steps.steady else "step"
             return (
-                f"{name} has {plural(len(run.sample), 'steady step')}{of}, and "
+                f"{name} has {plural(len(run.sample), which)}{of} to compare, and "
                 f"{FEWEST_BLOCKS} are the fewest that tell"
             )
     return "the median step of one run is 0"

@@ -226,8 +226,9 @@ def _change(
         status = "unchanged"
     else:
         status = "increased" if delta_ns > 0 else "decreased"
+    calls_delta = (two.calls if two else 0.0) - (one.calls if one else 0.0)
     share = delta_ns / step_delta_ns if step_delta_ns else None
-    return OperatorChange(delta_ns, ratio, status, None, None, share)
+    return OperatorChange(delta_ns, ratio, status, None, None, calls_delta, share)
 
 
 def _stand_together(rows: list[Row]) -> list[Row]:

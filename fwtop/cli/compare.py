@@ -11,7 +11,6 @@ import sys
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Sequence
 from contextlib import ExitStack
-from importlib import import_module
 from pathlib import Path
 
 from fwtop.analysis.comparison_model import Comparison
@@ -74,10 +73,11 @@ def main(arguments: Namespace) -> int:
     with ExitStack() as stack:
         paths = [stack.enter_context(sources.opened([word])) for word in words]
         recordings = [stack.enter_context(open_recording(path)) for path in paths]
+        if watched:
+            _show(paths)
+            return 0
         known_as = [_known_as(word, path) for word, path in zip(words, paths, strict=True)]
         comparison = compare(recordings, known_as)
-    if watched and _shown(comparison):
-        return 0
     judgements = [one for condition in conditions for one in judge(condition, comparison)]
     sys.stdout.write(_rendered(arguments, comparison, judgements))
     sys.stdout.flush()
@@ -137,14 +137,22 @@ def _known_as(word: str, path: Path) -> str | None:
     return None if sources.shown([word], path) == str(path) else word
 
 
-def _shown(comparison: Comparison) -> bool:
-    """Show the screen, where this version has one."""
+def _show(paths: Sequence[Path]) -> None:
+    """Show the screen. Raises Failure if it fails."""
+    from fwtop.cli.compare_markdown import render as markdown
+    from fwtop.tui.compare import MOST_RUNS as MOST_SHOWN
+    from fwtop.tui.compare import view
+
+    if len(paths) > MOST_SHOWN:
+        raise Failure(
+            Code.USAGE,
+            f"{len(paths)} runs have no room side by side on a screen, which takes {MOST_SHOWN}",
+            "name fewer, or add --text",
+        )
     try:
-        screen = import_module("fwtop.tui.compare")
-    except ModuleNotFoundError:
-        return False
-    screen.view(comparison)
-    return True
+        view(paths, lambda comparison: markdown(comparison, ()))
+    except RuntimeError as error:
+        raise Failure(Code.TERMINAL, str(error), "fwtop compare --text prints it") from error
 
 
 def _rendered(arguments: Namespace, comparison: Comparison, judgements: Sequence[Judgement]) -> str:

@@ -19,7 +19,13 @@ from fwtop.analysis.comparison_model import (
     OperatorSide,
 )
 from fwtop.analysis.comparison_steps import interval_text, signed_percent
-from fwtop.formatting import UNKNOWN, format_count, format_duration, format_figure
+from fwtop.formatting import (
+    UNKNOWN,
+    ellipsis_middle,
+    format_count,
+    format_duration,
+    format_figure,
+)
 
 TITLES = {
     "steps": "step time",
@@ -34,6 +40,7 @@ TITLES = {
 TOP_FAMILIES = 8
 TOP_OPERATORS = 3
 """Of each family."""
+WIDEST_LABEL = 20
 NOISE = "noise"
 UNSURE = "?"
 """Nothing tells whether it is noise."""
@@ -97,7 +104,7 @@ def operators(
         inner: list[ComparedOperator | ComparedKernel] = [*family.operators[:each]]
         inner += _dear_kernels(family)
         rows += [
-            _work_row(f"  {row.name}", getattr(row, "device", "gpu"), row.sides, row.changes)
+            _work_row(f"  {row.name}", getattr(row, "device", "kernel"), row.sides, row.changes)
             for row in inner
         ]
     left = len(comparison.families) - families
@@ -116,7 +123,14 @@ def basis(comparison: Comparison) -> str:
 
 
 def _labels(comparison: Comparison) -> list[str]:
-    return [run.label for run in comparison.runs]
+    """The runs' labels as heads of columns; with numbers where they would be cut to the same."""
+    labels = [ellipsis_middle(run.label, WIDEST_LABEL) for run in comparison.runs]
+    if len(set(labels)) == len(labels):
+        return labels
+    return [
+        ellipsis_middle(f"{number} {run.label}", WIDEST_LABEL)
+        for number, run in enumerate(comparison.runs, 1)
+    ]
 
 
 def _change_head(comparison: Comparison) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from fwtop.formatting import (
     format_duration,
     format_moment,
     pad,
+    plural,
     printable,
     wrapped,
 )
@@ -47,8 +48,9 @@ def render(comparison: Comparison, judgements: Sequence[Judgement], columns: int
     for table in tables:
         if table is not None:
             lines += [*table_lines(table, columns), ""]
-    lines += _findings(comparison, columns)
-    lines += ["", *_hanging("", LEGEND, columns)]
+    if comparison.findings:
+        lines += [*_findings(comparison, columns), ""]
+    lines += _hanging("", LEGEND, columns)
     return [ellipsis(line, columns).rstrip() for line in lines]
 
 
@@ -87,7 +89,7 @@ def _runs(comparison: Comparison, columns: int) -> Iterator[str]:
         facts = [
             format_moment(run.started_unix_ns),
             format_duration(run.duration_ns),
-            f"{steps.steady_count:,} steady of {steps.count:,} steps",
+            f"{steps.steady_count:,} steady of {plural(steps.count, 'step')}",
             f"{run.steps_traced:,} traced",
             printable(frameworks),
         ]
@@ -108,8 +110,6 @@ def _judgements(judgements: Sequence[Judgement], columns: int) -> Iterator[str]:
 
 
 def _findings(comparison: Comparison, columns: int) -> Iterator[str]:
-    if not comparison.findings:
-        return
     yield "findings"
     for row in comparison.findings:
         why = next(why for why in reversed(row.whys) if why is not None)

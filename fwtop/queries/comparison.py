@@ -24,11 +24,13 @@ _STEP_COLUMNS = (
     " optimizer_ns, flags, samples"
 )
 _STEADY = "process_id = ?1 AND step_index > ?2 AND NOT flags & 3"
+_TRACED = "process_id = ?1 AND step_index > ?2 AND NOT flags & 2"
 _CHOSEN = "SELECT value FROM json_each(?1)"
 
 
 def sampled_steps(recording: Recording, process_id: int | None) -> list[Step]:
     """Steady steps of a process, in their order: all, or one of each of `MOST_STEPS` stretches.
+    Where none is steady, as in an imported trace, the traced ones.
 
     Which one is left to chance (of a fixed seed), so that nothing periodic is met or missed each
     time. Costs as many seeks, however long the run is.
@@ -54,12 +56,16 @@ def sampled_steps(recording: Recording, process_id: int | None) -> list[Step]:
         if len(found) >= MOST_STEPS // 2:
             return found
     # Few steps, or numbers with wide gaps between them.
-    return fetch_rows(
-        recording,
-        Step,
-        f"SELECT {_STEP_COLUMNS} FROM steps WHERE {_STEADY} ORDER BY step_index LIMIT ?3",
-        (process_id, first.index, MOST_STEPS),
-    )
+    for chosen in (_STEADY, _TRACED):
+        found = fetch_rows(
+            recording,
+            Step,
+            f"SELECT {_STEP_COLUMNS} FROM steps WHERE {chosen} ORDER BY step_index LIMIT ?3",
+            (process_id, first.index, MOST_STEPS),
+        )
+        if found:
+            return found
+    return []
 
 
 def apart(recording: Recording, process_id: int | None) -> ApartSums:
