@@ -18,7 +18,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from fwtop.analysis import device_summary
+from fwtop.analysis import device_summary, traced_summary
 from fwtop.analysis import findings as finding_analysis
 from fwtop.analysis.device_use import device_use
 from fwtop.analysis.findings import Facts, Finding
@@ -43,13 +43,23 @@ from fwtop.analysis.summary_model import (
     Summary,
 )
 from fwtop.devices.peaks import peak
-from fwtop.queries import compiles, device_time, devices, host, memory, operators, run, steps
+from fwtop.queries import (
+    compiles,
+    device_time,
+    devices,
+    host,
+    memory,
+    memory_peaks,
+    operators,
+    run,
+    steps,
+)
 from fwtop.queries.flops_use import board_of, flops_use
+from fwtop.queries.input_stages import input_stages
 from fwtop.recording.model import (
     Device,
     Framework,
     Governor,
-    MemorySample,
     Run,
 )
 from fwtop.recording.store import Recording
@@ -77,12 +87,13 @@ def summarize(recording: Recording, until_ns: int | None = None) -> Summary:
         compile=_compile(recording, facts, until_ns),
         devices=_devices(facts),
         host=_host(facts),
-        memory=_memory(facts.memory_peaks),
+        memory=_memory(facts),
         overhead=_overhead(facts),
         findings=tuple(_finding(finding) for finding in finding_analysis.find(facts)),
         losses=_losses(facts),
         step_breakdown=device_summary.step_breakdown(facts),
         flops=device_summary.flops(facts),
+        input_pipeline=traced_summary.input_pipeline(facts),
     )
 
 
@@ -138,6 +149,11 @@ def gather(recording: Recording, until_ns: int | None = None) -> Facts:
         ),
         step_classes=device_time.step_class_sums(recording, chosen),
         flops=flops_use(recording, step_figures.mean_ns, _peak_flops_per_s(found), until_ns),
+        input_stages=tuple(input_stages(recording, chosen)),
+        window_memory=tuple(
+            (peak, tuple(memory_peaks.holders(recording, peak.window_id, peak.device)))
+            for peak in memory_peaks.memory_peaks(recording, until_ns)
+        ),
     )
 
 
@@ -290,8 +306,9 @@ def _host(facts: Facts) -> HostSummary:
     )
 
 
-def _memory(peaks: tuple[MemorySample, ...]) -> MemorySummary:
+def _memory(facts: Facts) -> MemorySummary:
     """The highest of the peaks told, or of the readings where no peak was told."""
+    peaks = facts.memory_peaks
     return MemorySummary(
         allocated_peak_bytes=_highest(
             value for peak in peaks for value in (peak.allocated_peak_bytes, peak.allocated_bytes)
@@ -299,6 +316,7 @@ def _memory(peaks: tuple[MemorySample, ...]) -> MemorySummary:
         reserved_peak_bytes=_highest(
             value for peak in peaks for value in (peak.reserved_peak_bytes, peak.reserved_bytes)
         ),
+        peak_holders=traced_summary.peak_holders(facts),
     )
 
 

@@ -14,6 +14,7 @@ from fwtop.summary import summarize, to_json
 from tests.recordings import Builder, Spec, build
 
 SECOND = 1_000_000_000
+MS = 1_000_000
 
 # The contract of `fwtop summary --json`, key by key and in its order.
 CONTRACT: dict[str, Any] = {
@@ -32,13 +33,14 @@ CONTRACT: dict[str, Any] = {
     "devices": [["vendor", "index", "name", "uuid", "utilization_ratio", "memory_used_bytes",
                  "memory_total_bytes", "power_w"]],
     "host": ["cpu_ratio", "memory_used_bytes", "rss_bytes"],
-    "memory": ["allocated_peak_bytes", "reserved_peak_bytes"],
+    "memory": ["allocated_peak_bytes", "reserved_peak_bytes", "peak_holders"],
     "overhead": ["budget_ratio", "measured_ratio", "windows"],
     "findings": [["code", "severity", "why", "evidence", "next"]],
     "losses": ["messages_dropped", "windows_failed", "probe_failures"],
     "step_breakdown": ["steps", "mean_ns"],
     "flops": ["steps", "step_flops", "dtypes", "coverage_ratio", "flops_per_s",
               "peak_flops_per_s", "mfu_ratio"],
+    "input_pipeline": ["rows"],
 }  # fmt: skip
 
 
@@ -100,6 +102,54 @@ def test_figures_are_those_of_the_rows(tmp_path: Path) -> None:
     assert body["compile"]["total_ns"] == 6 * SECOND
 
 
+def test_the_input_pipeline_is_per_traced_step_and_says_who_is_waited_for(tmp_path: Path) -> None:
+    builder = Builder(tmp_path / "run.fwtop", Spec())
+    builder.add_steps(20)
+    builder.add_window()
+    for _ in range(2):
+        window = builder.add_window()
+        for path, calls, total_ns in (
+            ("Prefetch", 1, 30 * MS), ("Prefetch::ParallelMapV2", 64, 90 * MS),
+            ("Prefetch::ParallelMapV2::Shuffle", 64, 3 * MS),
+        ):  # fmt: skip
+            builder.insert(
+                "input_stages", window_id=window, path=path, calls=calls, self_ns=total_ns // 3,
+                total_ns=total_ns,
+            )  # fmt: skip
+    builder.finish()
+    rows = json_of(builder.path)["input_pipeline"]["rows"]
+    assert rows == [
+        {"path": "Prefetch", "calls": 1.0, "self_ns": 10.0 * MS, "total_ns": 30.0 * MS,
+         "wait_ns": 0.0},
+        {"path": "Prefetch::ParallelMapV2", "calls": 64.0, "self_ns": 30.0 * MS,
+         "total_ns": 90.0 * MS, "wait_ns": 27.0 * MS},
+        {"path": "Prefetch::ParallelMapV2::Shuffle", "calls": 64.0, "self_ns": 1.0 * MS,
+         "total_ns": 3.0 * MS, "wait_ns": 3.0 * MS},
+    ]  # fmt: skip
+
+
+def test_who_held_memory_is_of_each_device_s_highest_window(tmp_path: Path) -> None:
+    builder = Builder(tmp_path / "run.fwtop", Spec())
+    builder.add_steps(20)
+    builder.insert("operator_names", id=901, name="aten::relu", family="elementwise")
+    builder.insert("operator_names", id=902, name="aten::addmm", family="matmul")
+    for device, peak, held in (("cuda:0", 10, 901), ("cuda:0", 90, 902), ("cpu", 5, 901)):
+        window = builder.add_window(deep=True)
+        for at, size in ((0, 1), (7, peak), (9, -4)):
+            builder.insert(
+                "memory_timeline", window_id=window, device=device, offset_ns=at,
+                allocated_bytes=size,
+            )  # fmt: skip
+        builder.insert(
+            "memory_holders", window_id=window, device=device, operator_id=held, bytes=peak
+        )
+    builder.finish()
+    assert json_of(builder.path)["memory"]["peak_holders"] == [
+        {"device": "cpu", "operator": "aten::relu", "bytes": 5},
+        {"device": "cuda:0", "operator": "aten::addmm", "bytes": 90},
+    ]
+
+
 def test_what_is_unknown_is_null(tmp_path: Path) -> None:
     path = build(
         tmp_path / "bare.fwtop", steps=0, gpus=0, host=False, log=False, compiles=0, windows=0,
@@ -111,7 +161,10 @@ def test_what_is_unknown_is_null(tmp_path: Path) -> None:
         "count": 0, "mean_ns": None, "median_ns": None, "p95_ns": None, "phases": {},
     }  # fmt: skip
     assert set(body["host"].values()) == {None}
-    assert set(body["memory"].values()) == {None}
+    assert body["memory"] == {
+        "allocated_peak_bytes": None, "reserved_peak_bytes": None, "peak_holders": [],
+    }  # fmt: skip
+    assert body["input_pipeline"] == {"rows": []}
     assert body["kernels"]["busy_ratio"] is None
     assert body["overhead"]["measured_ratio"] is None
     assert body["devices"] == []

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from fwtop.analysis.finders import compiles, devices, host, recorder, steps
+from fwtop.analysis.finders import compiles, devices, host, input_wait, kernels, recorder, steps
 from fwtop.analysis.finders.facts import SEVERITIES, Facts, Finding
 
 __all__ = ["FINDERS", "Facts", "Finding", "find"]
 
 FINDERS: tuple[Callable[[Facts], Iterator[Finding]], ...] = (
-    steps.input_bound,
+    input_wait.input_bound,
     steps.copies,
     steps.outside_phases,
     steps.slow_first_step,
@@ -24,6 +24,11 @@ FINDERS: tuple[Callable[[Facts], Iterator[Finding]], ...] = (
     devices.throttling,
     devices.memory_near_limit,
     devices.allocator,
+    kernels.launch_bound,
+    kernels.small_kernels,
+    kernels.low_occupancy,
+    kernels.tensor_cores_unused,
+    kernels.exposed_communication,
     host.threads,
     host.one_core,
     host.contention,

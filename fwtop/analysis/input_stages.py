@@ -85,6 +85,11 @@ def last(path: str) -> str:
     return path.rpartition(BETWEEN)[2]
 
 
+def depth(path: str) -> int:
+    """How many stages take its elements."""
+    return path.count(BETWEEN)
+
+
 def _split(waited: int, path: str, inner: Sequence[int]) -> tuple[int, list[int]]:
     """A wait for a stage as its own part and those of the stages below it."""
     if not inner:

@@ -211,11 +211,43 @@ class HostSummary:
 
 
 @dataclass(frozen=True)
+class PeakHolderSummary:
+    """What of an operator's allocations was held where a deep window's memory was highest."""
+
+    device: str
+    operator: str
+    bytes: int
+
+
+@dataclass(frozen=True)
 class MemorySummary:
-    """The allocators' peaks."""
+    """The allocators' peaks, and what held the memory at that of the deep windows."""
 
     allocated_peak_bytes: int | None
     reserved_peak_bytes: int | None
+    peak_holders: tuple[PeakHolderSummary, ...] = ()
+    """Most first, device by device; empty without a deep window that tells."""
+
+
+@dataclass(frozen=True)
+class InputStageSummary:
+    """A stage of the input pipeline, per traced step."""
+
+    path: str
+    """Outermost first: `Prefetch::ParallelMapV2::Shuffle`."""
+    calls: float
+    self_ns: float
+    """Without the stages nested in it on its thread."""
+    total_ns: float
+    wait_ns: float
+    """What it is to blame for of the wait for the outermost stage."""
+
+
+@dataclass(frozen=True)
+class InputPipelineSummary:
+    """The input pipeline's stages, outer before inner; none where the trace tells of none."""
+
+    rows: tuple[InputStageSummary, ...]
 
 
 @dataclass(frozen=True)
@@ -266,3 +298,4 @@ class Summary:
     losses: LossesSummary
     step_breakdown: StepBreakdownSummary
     flops: FlopsSummary
+    input_pipeline: InputPipelineSummary

@@ -8,6 +8,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 
+from fwtop.analysis.input_stages import depth, last
 from fwtop.analysis.summary_model import KernelsSummary, OperatorSummary, Summary
 from fwtop.formatting import (
     UNKNOWN,
@@ -35,6 +36,7 @@ INDENT = 11
 BAR = 24
 TOP_OPERATORS = 8
 TOP_KERNELS = 4
+TOP_STAGES = 8
 STEP_CLASS_NAMES = {"dataloader": "data loader", "cpu_op": "operators", "runtime": "launch calls"}
 MARKS = {"error": "!!", "warning": "! ", "info": "- "}
 
@@ -46,6 +48,7 @@ def render(summary: Summary, path: str, columns: int = 80) -> list[str]:
         _run,
         _steps,
         _operators,
+        _input_pipeline,
         _kernels,
         _step_time,
         _flops,
@@ -137,6 +140,25 @@ def _operator(row: OperatorSummary, whole_ns: float, cells: int) -> str:
     )
     name = ellipsis_middle(printable(row.name), max(8, cells - cell_width(figures)))
     return figures + name
+
+
+def _input_pipeline(summary: Summary, columns: int) -> Iterator[str]:
+    rows = summary.input_pipeline.rows
+    if not rows:
+        return
+    waited = sum(row.wait_ns for row in rows)
+    yield _labelled("input", f"waits {format_duration(waited)} a traced step, by stage")
+    for row in rows[:TOP_STAGES]:
+        share = row.wait_ns / waited if waited else 0.0
+        figures = (
+            f"{pad(format_duration(row.wait_ns), 12, right=True)}"
+            f"{pad(format_ratio(share), 8, right=True)}"
+            f"{pad(format_short_count(row.calls), 7, right=True)}× "
+        )
+        name = "  " * depth(row.path) + printable(last(row.path))
+        yield _labelled(
+            "", figures + ellipsis_middle(name, max(8, columns - INDENT - cell_width(figures)))
+        )
 
 
 def _kernels(summary: Summary, columns: int) -> Iterator[str]:
@@ -264,6 +286,18 @@ def _devices(summary: Summary, columns: int) -> Iterator[str]:
             f"allocated at most {format_bytes(peaks.allocated_peak_bytes)}, reserved "
             f"{format_bytes(peaks.reserved_peak_bytes)}",
         )
+    yield from _peak_holders(summary, columns)
+
+
+def _peak_holders(summary: Summary, columns: int) -> Iterator[str]:
+    rows = summary.memory.peak_holders
+    for device in dict.fromkeys(row.device for row in rows):
+        there = [row for row in rows if row.device == device]
+        yield _labelled("held", f"on {printable(device)} where a deep window was highest")
+        for row in there[:TOP_KERNELS]:
+            figures = f"{pad(format_bytes(row.bytes), 12, right=True)} "
+            room = max(8, columns - INDENT - cell_width(figures))
+            yield _labelled("", figures + ellipsis_middle(printable(row.operator), room))
 
 
 def _host(summary: Summary, columns: int) -> Iterator[str]:

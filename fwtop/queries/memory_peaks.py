@@ -10,8 +10,7 @@ from fwtop.recording.store import Recording
 def memory_peaks(recording: Recording, until_ns: int | None = None) -> list[MemoryPeak]:
     """Each device's highest point in the windows that had ended by `until_ns`, by device.
 
-    Of all processes: where several call their devices the same, it is the highest of them. Of
-    equally high ones the newest.
+    Of all processes: where several call their devices the same, it is the highest of them.
     """
     return fetch_rows(
         recording,
@@ -20,7 +19,7 @@ def memory_peaks(recording: Recording, until_ns: int | None = None) -> list[Memo
         "SELECT window_id, device, max(highest) FROM ("
         " SELECT window_id, device, max(allocated_bytes) AS highest FROM memory_timeline"
         " JOIN windows ON windows.id = window_id WHERE ?1 IS NULL OR end_ns <= ?1"
-        " GROUP BY window_id, device ORDER BY window_id DESC)"
+        " GROUP BY window_id, device)"
         " GROUP BY device ORDER BY device",
         (until_ns,),
     )

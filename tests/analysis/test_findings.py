@@ -13,7 +13,9 @@ from fwtop.analysis.findings import Finding, find
 from fwtop.recording.model import (
     CompileTotals,
     HostProcess,
+    InputStageRow,
     Notice,
+    OperatorRow,
     OutOfMemory,
 )
 from fwtop.recording.store import open_recording
@@ -71,6 +73,80 @@ def test_waiting_for_input(healthy: Facts) -> None:
     assert found.evidence["input_ns"] == pytest.approx(41 * MS)
     assert found.evidence["worker_processes"] == 4
     assert "raise num_workers" in found.next
+
+
+def traced(facts: Facts, wait_ms: float, **totals_ms: float) -> Facts:
+    """In Keras' fit: no phase is known, and the profiler sees the wait of each 100 ms step."""
+    steps = 10
+    window = replace(facts.windows[0], start_ns=0, end_ns=100 * steps * MS, step_count=steps)
+    wait_ns = int(wait_ms * steps * MS)
+    fetch = OperatorRow(
+        "IteratorGetNext", "data", "input", "cpu", steps, wait_ns, wait_ns, None, None
+    )
+    stages = tuple(
+        InputStageRow(path.replace("__", "::"), steps, 0, int(total * steps * MS))
+        for path, total in totals_ms.items()
+    )
+    return replace(
+        facts, steps=replace(facts.steps, mean_ns=100.0 * MS, phases_ns={}), windows=(window,),
+        steps_traced=steps, operators=(fetch,), input_stages=stages,
+    )  # fmt: skip
+
+
+def test_the_profiler_sees_a_wait_within_the_graph(healthy: Facts) -> None:
+    stages = {"Prefetch": 40.0, "Prefetch__Map": 45.0, "Prefetch__Map__Shuffle": 2.0}
+    found = one(traced(healthy, 40, **stages), "input_bound")
+    assert "40.0 ms of its 100 ms" in found.why
+    assert "in the traced steps" in found.why
+    assert "95.0 % of the wait is for the stage Map (in Prefetch)." in found.why
+    assert found.evidence["stage"] == "Prefetch::Map"
+    assert found.evidence["input_ratio"] == pytest.approx(0.4)
+    assert "num_parallel_calls" in found.next
+    assert "DataLoader" not in found.next
+    assert "end the pipeline" not in found.next
+    assert "input_bound" not in codes(traced(healthy, 15, **stages))
+    assert "input_bound" not in codes(traced(healthy, 40))
+
+
+@pytest.mark.parametrize(
+    ("stages", "stage", "advice"),
+    [
+        ({"Prefetch": 40.0, "Prefetch__ParallelMapV2": 40.0}, "ParallelMapV2", "cheaper"),
+        ({"Batch": 40.0, "Batch__Map": 1.0}, "Batch", "prefetch(tf.data.AUTOTUNE)"),
+        ({"Prefetch": 40.0, "Prefetch__Shuffle__TFRecord": 50.0}, "TFRecord", "several files"),
+        ({"Prefetch": 40.0, "Prefetch__FlatMap__Generator": 50.0}, "Generator", "from_generator"),
+        ({"Prefetch": 40.0}, "Prefetch", "num_parallel_calls"),
+    ],
+)
+def test_the_advice_is_for_the_slowest_stage(
+    healthy: Facts, stages: dict[str, float], stage: str, advice: str
+) -> None:
+    found = one(traced(healthy, 40, **stages), "input_bound")
+    assert f"for the stage {stage}" in found.why
+    assert advice in found.next
+
+
+def test_a_map_that_runs_python_is_told(healthy: Facts) -> None:
+    facts = traced(healthy, 40, Prefetch=40.0, Prefetch__ParallelMapV2=40.0)
+    python = OperatorRow("PyFunc", "other", "input", "cpu", 10, 600 * MS, 600 * MS, None, None)
+    found = one(replace(facts, operators=(*facts.operators, python)), "input_bound")
+    assert "runs Python, 60.0 ms a step" in found.why
+    assert "instead of py_function" in found.next
+
+
+def test_the_steps_own_phase_goes_before_the_traced_one(healthy: Facts) -> None:
+    stages = traced(healthy, 40, Prefetch=40.0, Prefetch__Map=40.0).input_stages
+    found = one(
+        replace(with_phases(healthy, input=0.41, forward=0.4), input_stages=stages), "input_bound"
+    )
+    assert "41.0 ms of its 100 ms" in found.why
+    assert found.evidence["stage"] == "Prefetch::Map"
+    loader = (InputStageRow("DataLoader", 10, 0, 400 * MS),)
+    found = one(
+        replace(with_phases(healthy, input=0.41, forward=0.4), input_stages=loader), "input_bound"
+    )
+    assert "raise num_workers" in found.next
+    assert found.evidence["stage"] is None
 
 
 def test_input_advice_depends_on_what_is_known_of_workers_and_cpu(healthy: Facts) -> None:

@@ -15,7 +15,10 @@ from fwtop.recording.model import (
     Governor,
     HostProcess,
     HostSample,
+    InputStageRow,
     KernelRow,
+    MemoryHolderRow,
+    MemoryPeak,
     MemorySample,
     Notice,
     OperatorRow,
@@ -87,6 +90,10 @@ class Facts:
     step_classes: StepClassSums | None = None
     flops: FlopsUse | None = None
     """Of one process."""
+    input_stages: tuple[InputStageRow, ...] = ()
+    """Over the same windows as the operators."""
+    window_memory: tuple[tuple[MemoryPeak, tuple[MemoryHolderRow, ...]], ...] = ()
+    """By device: where the deep windows were highest, and who held what then, most first."""
 
     @property
     def used_devices(self) -> tuple[Device, ...]:

@@ -1,4 +1,4 @@
-"""What the steps' own times tell: waiting for input, copies, a slow start, uneven steps."""
+"""What the steps' own times tell: copies, a slow start, uneven steps."""
 
 from __future__ import annotations
 
@@ -12,53 +12,15 @@ H2D_SHARE = 0.10
 OTHER_SHARE = 0.30
 FEW_STEPS = 10
 """Below this a mean says little."""
-BUSY_HOST = 0.90
 SLOW_FIRST_FACTOR = 20
 SLOW_FIRST_NS = 2_000_000_000
 UNEVEN_FACTOR = 1.5
 LONG_WITHOUT_STEPS_NS = 60_000_000_000
 
 
-def input_bound(facts: Facts) -> Iterator[Finding]:
-    """The step waits for its data. Overlapped loading does not show here: only the wait does."""
-    share = _share(facts, "input")
-    if share is None or share <= INPUT_SHARE:
-        return
-    mean_ns = facts.steps.mean_ns or 0
-    why = (
-        f"A step waits {format_duration(facts.steps.phases_ns['input'])} of its "
-        f"{format_duration(mean_ns)} for input ({format_ratio(share)})."
-    )
-    workers = facts.workers
-    busy = facts.host.cpu_ratio if facts.host else None
-    if workers == 0:
-        why += " The training process has no worker processes."
-        step = "load in workers: DataLoader(num_workers=4, persistent_workers=True)"
-    elif busy is not None and busy > BUSY_HOST:
-        why += f" The host's CPU is {format_ratio(busy)} busy, so more workers alone will not help."
-        step = "make the transforms cheaper, cache what they yield, or move them to the GPU"
-    else:
-        step = "raise num_workers and prefetch_factor"
-    yield Finding(
-        code="input_bound",
-        severity="warning",
-        why=why,
-        evidence={
-            "input_ns": facts.steps.phases_ns["input"],
-            "step_ns": mean_ns,
-            "input_ratio": share,
-            "worker_processes": workers,
-            "host_cpu_ratio": busy,
-        },
-        next=f"{step}; pin_memory=True for a GPU; with tf.data: "
-        "map(num_parallel_calls=AUTOTUNE), cache, prefetch(AUTOTUNE)",
-        cost_ratio=share,
-    )
-
-
 def copies(facts: Facts) -> Iterator[Finding]:
     """Copies to the device hold the step up."""
-    share = _share(facts, "h2d")
+    share = phase_share(facts, "h2d")
     if share is None or share <= H2D_SHARE:
         return
     yield Finding(
@@ -79,7 +41,7 @@ def copies(facts: Facts) -> Iterator[Finding]:
 
 def outside_phases(facts: Facts) -> Iterator[Finding]:
     """Much of the step is in none of the known phases: logging, metrics, checkpoints."""
-    share = _share(facts, "other")
+    share = phase_share(facts, "other")
     phases = facts.steps.phases_ns
     if share is None or share <= OTHER_SHARE or not {"forward", "backward"} <= phases.keys():
         return
@@ -150,7 +112,7 @@ def no_steps(facts: Facts) -> Iterator[Finding]:
     )
 
 
-def _share(facts: Facts, phase: str) -> float | None:
+def phase_share(facts: Facts, phase: str) -> float | None:
     """A phase's share of the mean step; None where it is unknown or of too few steps."""
     part_ns, mean_ns = facts.steps.phases_ns.get(phase), facts.steps.mean_ns
     if part_ns is None or not mean_ns or facts.steps.steady_count < FEW_STEPS:
