@@ -60,6 +60,7 @@ DEVICES = ("cpu", "gpu")
 
 FINDINGS = (
     "allocator_retries",
+    "communication_exposed",
     "compile_time",
     "copy_bound",
     "cpu_contention",
@@ -70,6 +71,8 @@ FINDINGS = (
     "graph_breaks",
     "host_memory_near_limit",
     "input_bound",
+    "launch_bound",
+    "low_occupancy",
     "memory_near_limit",
     "messages_dropped",
     "no_steps",
@@ -79,6 +82,8 @@ FINDINGS = (
     "recompiles",
     "retraces",
     "slow_first_step",
+    "small_kernels",
+    "tensor_cores_unused",
     "throttling",
     "time_outside_phases",
     "uneven_steps",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from fwtop.analysis.finders.facts import Facts, Finding
+from fwtop.analysis.finders.kernels import is_launch_bound
 from fwtop.analysis.finders.steps import INPUT_SHARE
 from fwtop.formatting import format_bytes, format_duration, format_ratio, plural
 from fwtop.recording.model import Device, DeviceSample
@@ -26,7 +27,11 @@ SYNCHRONIZING = frozenset({
 
 
 def gpu_idle(facts: Facts) -> Iterator[Finding]:
-    """In the traced steps the device stood idle, for want of launches or otherwise."""
+    """In the traced steps the device stood idle, and not for want of launches alone: that is
+    `kernels.launch_bound`.
+    """
+    if is_launch_bound(facts):
+        return
     told = [window for window in facts.windows if window.span_ns and window.busy_ns is not None]
     span_ns = sum(window.span_ns or 0 for window in told)
     if not span_ns:
@@ -48,6 +53,13 @@ def gpu_idle(facts: Facts) -> Iterator[Finding]:
         names = ", ".join(sorted({row.name for row in synchronizing}))
         why += f" {names}: {calls:.0f} a step make the host wait for the GPU first."
         next = f"call .item(), .cpu() and print(tensor) less often; {next}"
+    loading = _loading_share(facts)
+    if loading is not None and loading > INPUT_SHARE:
+        why += (
+            f" {format_ratio(loading)} of the traced steps the data loader ran and nothing on the "
+            "GPU."
+        )
+        next = "load ahead: DataLoader(num_workers=…, prefetch_factor=…, pin_memory=True)"
     yield Finding(
         code="gpu_idle",
         severity="warning",
@@ -58,6 +70,7 @@ def gpu_idle(facts: Facts) -> Iterator[Finding]:
             "host_wait_ns": host_ns / max(1, steps),
             "steps_traced": steps,
             "synchronizing_calls": calls,
+            "data_loader_ratio": loading,
         },
         next=next,
         cost_ratio=max(idle_share, host_share),
@@ -189,6 +202,13 @@ def _named(device: Device, count: int) -> str:
     """The device that shows it most, and how many others do."""
     others = f" (and {plural(count - 1, 'other')})" if count > 1 else ""
     return f"GPU {device.index}{others}"
+
+
+def _loading_share(facts: Facts) -> float | None:
+    """Of the traced steps' wall time, that in which only the data loader did something."""
+    sums = facts.step_classes
+    whole_ns = sum(sums.mean_ns.values()) if sums is not None else 0
+    return sums.mean_ns["dataloader"] / whole_ns if sums is not None and whole_ns else None
 
 
 def _means(facts: Facts) -> Iterator[tuple[Device, DeviceSample]]:
