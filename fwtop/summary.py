@@ -20,6 +20,7 @@ import msgspec
 
 from fwtop.analysis import device_summary, traced_summary
 from fwtop.analysis import findings as finding_analysis
+from fwtop.analysis.backends import backend_of
 from fwtop.analysis.device_use import device_use
 from fwtop.analysis.findings import Facts, Finding
 from fwtop.analysis.steps import StepFigures, figures
@@ -215,15 +216,15 @@ def _steps(steps_figures: StepFigures) -> StepsSummary:
 def _processes(
     facts: Facts, frameworks: list[Framework], counts: dict[int, int]
 ) -> tuple[ProcessSummary, ...]:
-    names: dict[int, str] = {}
+    by_process: dict[int, list[Framework]] = {}
     for framework in frameworks:
-        names.setdefault(framework.process_id, framework.name)
+        by_process.setdefault(framework.process_id, []).append(framework)
     return tuple(
         ProcessSummary(
             pid=process.pid,
             rank=process.rank,
             local_rank=process.local_rank,
-            framework=names.get(process.id),
+            framework=backend_of(by_process.get(process.id, ())),
             steps=counts.get(process.id, 0),
         )
         for process in facts.processes

@@ -102,6 +102,17 @@ def test_figures_are_those_of_the_rows(tmp_path: Path) -> None:
     assert body["compile"]["total_ns"] == 6 * SECOND
 
 
+def test_a_process_is_of_the_framework_that_computes(tmp_path: Path) -> None:
+    builder = Builder(tmp_path / "run.fwtop", Spec(steps=10))
+    builder.add_everything()
+    hooks = json.dumps({"backend": "torch"})
+    builder.insert("frameworks", process_id=1, name="keras", version="3.12", hooks=hooks)
+    builder.finish()
+    body = json_of(builder.path)
+    assert [one["name"] for one in body["run"]["frameworks"]] == ["keras", "torch"]
+    assert body["processes"][0]["framework"] == "torch"
+
+
 def test_the_input_pipeline_is_per_traced_step_and_says_who_is_waited_for(tmp_path: Path) -> None:
     builder = Builder(tmp_path / "run.fwtop", Spec())
     builder.add_steps(20)
