@@ -87,6 +87,10 @@ class Sketch:
                 break
         return _value(slot)
 
+    def values(self) -> list[tuple[int, int]]:
+        """Each slot's value in ns with its count, ascending."""
+        return [(_value(slot), self._counts[slot]) for slot in sorted(self._counts)]
+
     def to_bytes(self) -> bytes:
         """The sketch as bytes, at most 24 KB."""
         out = bytearray((_VERSION,))
