@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 
 @contextmanager
@@ -19,9 +19,10 @@ def drawn_on_the_terminal() -> Iterator[None]:
         terminal = os.fdopen(os.open("/dev/tty", os.O_WRONLY), "w")
     except OSError as error:
         raise RuntimeError(f"there is no terminal to draw on: {error}") from error
-    with terminal:
-        sys.__stderr__ = terminal  # type: ignore[misc]
-        try:
-            yield
-        finally:
-            sys.__stderr__ = stderr  # type: ignore[misc]
+    sys.__stderr__ = terminal  # type: ignore[misc]
+    try:
+        yield
+    finally:
+        sys.__stderr__ = stderr  # type: ignore[misc]
+        with suppress(OSError):  # it may have hung up
+            terminal.close()

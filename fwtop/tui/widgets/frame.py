@@ -62,7 +62,12 @@ class Frame(Widget, Generic[Shown], can_focus=True):
 
     def shown_keys(self) -> list[Binding]:
         """The keys of its own that the footer hints at."""
-        return [one for one in type(self).BINDINGS if isinstance(one, Binding) and one.show]
+        found: dict[str, Binding] = {}
+        for base in type(self).__mro__:
+            for one in base.__dict__.get("BINDINGS", ()):
+                if isinstance(one, Binding) and one.show:
+                    found.setdefault(one.key, one)
+        return list(found.values())
 
     # How it gets on the screen
 
