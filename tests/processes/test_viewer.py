@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -86,3 +87,25 @@ def test_a_dumb_terminal_is_recorded_on(live: Callable[..., LiveRun]) -> None:
     assert b"TERM=dumb: no viewer can be drawn here" in run.screen
     assert b"the answer was yes" in run.screen
     assert b"\x1b[?1049h" not in run.screen
+
+
+@pytest.mark.tensorflow
+def test_tensorflows_log_is_told_from_the_scripts_output(live: Callable[..., LiveRun]) -> None:
+    """One terminal takes both; a bar that overwrites itself comes out right, and so does `l`."""
+    run = live(script="tensorflow_logs.py").on_terminal()
+    wait_for(run, "finished, exit 0")
+    press(run, "6", "esc back")
+    wait_for(run, " 3/3 [###]")
+    rows = [row[2:-2].rstrip() for row in display(run).splitlines()]
+    info = next(row for row in rows if "port.cc" in row)
+    assert re.match(r" 0:00:\d\d I I0000 00:00:\d+\.\d+ +\d+ port\.cc:\d+\] oneDNN", info)
+    (warned,) = [row for row in rows if "local_rendezvous.cc" in row]
+    assert re.match(r" 0:00:\d\d W  2/3 \[## \]W0000 00:00:", warned)
+    press(run, "l", "no library info,")
+    assert "port.cc" not in display(run)
+    assert "local_rendezvous.cc" in display(run)
+    press(run, "ll", "only the script's own,")
+    left = [row[11:] for row in (one[2:-2].rstrip() for one in display(run).splitlines()[3:38])]
+    assert [row for row in left if row] == [" 2/3 [## ]", " 3/3 [###]", "{}"]
+    os.write(run.master, b"q")
+    assert run.ended().status == 0
