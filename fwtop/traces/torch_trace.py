@@ -34,7 +34,7 @@ _HEADER = re.compile(
     rb"[VDIWE](\d\d)(\d\d) (\d\d):(\d\d):(\d\d)(?:\.(\d{1,6}))? (\d{1,10})"
     rb" [^\]\n]{0,1024}\] ?(?=[{])"
 )
-_UNIX_US = re.compile(rb'"ts": ?(\d{15,17}(?:\.\d+)?)')
+_UNIX_US = re.compile(rb'"ts": ?(\d{15,17})(?:\.(\d{1,3}))?')
 _PACKAGE = re.compile(r"(.*[/\\]torch[/\\])_(?:dynamo|logging|inductor|compile)\b")
 _HEAD_BYTES = 4 << 20
 _ZONE_S = 900
@@ -188,7 +188,7 @@ class _Log:
             self._damage(record.line, _what_is_wrong(record, text))
         at_ns = record.at_ns
         if "chromium_event" in record.metadata and (exact := _UNIX_US.search(text.encode())):
-            at_ns = round(float(exact[1]) * 1000)
+            at_ns = int(exact[1]) * 1000 + int((exact[2] or b"0").ljust(3, b"0"))
         self._note_process(record, at_ns)
         try:
             self._learn_package(record.metadata)
@@ -290,7 +290,7 @@ def _to_unix(path: Path, limits: Limits) -> int:
         if header is not None:
             at = _line_ns(header, 0)
         elif at is not None and (exact := _UNIX_US.search(line)):
-            difference_s = float(exact[1]) / 1e6 - at / 1e9
+            difference_s = int(exact[1]) / 1e6 - at / 1e9
             return round(difference_s / _ZONE_S) * _ZONE_S
     return _years_to(path.stat().st_mtime, at)
 
