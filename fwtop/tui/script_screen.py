@@ -33,6 +33,8 @@ class Screen(pyte.Screen):  # type: ignore[misc]
 
     def index(self) -> None:
         """A line feed, or a line's wrap; at the bottom the top row leaves."""
+        if self._drawing:
+            self.times_ns[self.cursor.y] = self.now_ns
         scrolls = self.cursor.y == self.lines - 1 and self.margins is None
         if scrolls:
             self._scroll()

@@ -44,6 +44,12 @@ def test_times_stay_with_lines_that_scroll_off() -> None:
     assert [line.at_ns for line in terminal.lines()] == list(range(3 * SCREEN_LINES))
 
 
+def test_each_row_of_a_wrapped_line_has_its_time() -> None:
+    terminal = ScriptTerminal(20, screen_lines=3)
+    terminal.feed(b"x" * 90, 7)
+    assert [line.at_ns for line in terminal.lines()] == [7] * 5
+
+
 def test_what_comes_before_the_first_whole_line_is_dropped_if_the_start_is_missing() -> None:
     terminal = ScriptTerminal(80)
     terminal.skip_line()
