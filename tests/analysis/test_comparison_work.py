@@ -1,0 +1,108 @@
+"""Operators and kernels aligned between runs, against HolisticTraceAnalysis' TraceDiff."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+from types import SimpleNamespace
+from typing import Any, cast
+
+from fwtop.analysis.breakdown import steps
+from fwtop.analysis.comparison_facts import RunFacts, TracedWork, WorkSums
+from fwtop.analysis.comparison_model import ComparedKernel
+from fwtop.analysis.comparison_work import compare_work
+from fwtop.analysis.families import family
+from fwtop.analysis.window import launches
+from fwtop.traces.kineto import read
+from tests.shared_traces import DIFF_CONTROL, DIFF_TEST, shared_trace
+
+ITERATION = 1010
+
+
+def run_of(work: TracedWork) -> RunFacts:
+    """A run of which only the traced work is known."""
+    return cast(RunFacts, SimpleNamespace(work=work, contention_ratio=None))
+
+
+def kernels(rows: dict[str, list[float]]) -> RunFacts:
+    """Kernels by name, with their time in each window of one step."""
+    count = max(map(len, rows.values()), default=0)
+    sums = tuple(
+        WorkSums(name, family(name), "gpu", len(values), round(sum(values)), round(sum(values)),
+                 sum(values), sum(value * value for value in values))
+        for name, values in rows.items()
+    )  # fmt: skip
+    of_each = {row.family: replace(row, name=row.family) for row in sums}
+    families = tuple(of_each.values())
+    return run_of(TracedWork(windows=count, steps=count, kernels=sums, kernel_families=families))
+
+
+def compared(*runs: RunFacts) -> dict[str, ComparedKernel]:
+    families = compare_work(runs, [None] * len(runs))
+    return {row.name: row for one in families for row in one.kernels}
+
+
+def launched(path: Path) -> Counter[str]:
+    """Names of what the iteration launched on the device, with how often."""
+    trace = read(path)
+    (step,) = [step for step in steps(trace) if step.number == ITERATION]
+    known = launches(trace)
+    return Counter(
+        event.name
+        for event in trace.device_events
+        if (launch := known.get(event.correlation)) is not None
+        and step.start_ns <= launch.start_ns < step.end_ns
+    )
+
+
+def test_what_differs_is_what_trace_diff_says() -> None:
+    """../shared/traces/README.md, by count: added 27, deleted 66, increased 15, decreased 9,
+    unchanged 84."""
+    runs = [
+        kernels({name: [float(count)] for name, count in launched(shared_trace(trace)).items()})
+        for trace in (DIFF_CONTROL, DIFF_TEST)
+    ]
+    statuses = Counter(row.changes[1].status for row in compared(*runs).values() if row.changes[1])
+    assert statuses == {
+        "added": 27, "deleted": 66, "increased": 15, "decreased": 9, "unchanged": 84,
+    }  # fmt: skip
+
+
+def test_a_change_within_the_windows_spread_is_noise() -> None:
+    before = kernels({"still": [100, 101, 99, 100, 100], "wild": [100, 20, 180, 100, 90]})
+    after = kernels({"still": [110, 111, 109, 110, 110], "wild": [110, 30, 190, 110, 100]})
+    found = compared(before, after)
+    assert {name: row.changes[1].noise for name, row in found.items() if row.changes[1]} == {
+        "still": False, "wild": True,
+    }  # fmt: skip
+    assert found["still"].sides[0] is not None
+    assert found["still"].sides[0].spread_ns == 0.7
+
+
+def test_fewer_than_four_windows_say_nothing_of_noise() -> None:
+    found = compared(kernels({"a": [100, 101, 99]}), kernels({"a": [200, 201, 199, 200]}))
+    change = found["a"].changes[1]
+    assert change is not None
+    assert (change.status, change.noise) == ("increased", None)
+
+
+def test_of_hundreds_that_vary_by_chance_hardly_one_stands() -> None:
+    """At 5 % each, some 20 of 400 would."""
+    random = Random(5)
+
+    def windows() -> RunFacts:
+        return kernels({f"k{n}": [random.gauss(1000, 100) for _ in range(8)] for n in range(400)})
+
+    noises = [row.changes[1].noise for row in compared(windows(), windows()).values()
+              if row.changes[1]]  # fmt: skip
+    assert noises.count(False) <= 1
+    assert len(noises) == 400
+
+
+def test_a_run_without_windows_deletes_nothing() -> None:
+    found = compared(kernels({"a": [1.0]}), run_of(TracedWork()), kernels({}))
+    row: Any = found["a"]
+    assert row.changes == (None, None, None)
+    assert row.sides[1:] == (None, None)
