@@ -73,10 +73,10 @@ def main(arguments: Namespace) -> int:
     with ExitStack() as stack:
         paths = [stack.enter_context(sources.opened([word])) for word in words]
         recordings = [stack.enter_context(open_recording(path)) for path in paths]
-        if watched:
-            _show(paths)
-            return 0
         known_as = [_known_as(word, path) for word, path in zip(words, paths, strict=True)]
+        if watched:
+            _show(paths, known_as)
+            return 0
         comparison = compare(recordings, known_as)
     judgements = [one for condition in conditions for one in judge(condition, comparison)]
     sys.stdout.write(_rendered(arguments, comparison, judgements))
@@ -137,7 +137,7 @@ def _known_as(word: str, path: Path) -> str | None:
     return None if sources.shown([word], path) == str(path) else word
 
 
-def _show(paths: Sequence[Path]) -> None:
+def _show(paths: Sequence[Path], known_as: Sequence[str | None]) -> None:
     """Show the screen. Raises Failure if it fails."""
     from fwtop.cli.compare_markdown import render as markdown
     from fwtop.tui.compare import MOST_RUNS as MOST_SHOWN
@@ -150,7 +150,7 @@ def _show(paths: Sequence[Path]) -> None:
             "name fewer, or add --text",
         )
     try:
-        view(paths, lambda comparison: markdown(comparison, ()))
+        view(paths, lambda comparison: markdown(comparison, ()), known_as)
     except RuntimeError as error:
         raise Failure(Code.TERMINAL, str(error), "fwtop compare --text prints it") from error
 

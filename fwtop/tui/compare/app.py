@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -18,7 +19,7 @@ from textual.message import Message
 from fwtop.analysis.comparison_model import Comparison
 from fwtop.recording.store import RecordingError
 from fwtop.tui.compare.frames import title_of
-from fwtop.tui.compare.picture import Picture, load
+from fwtop.tui.compare.picture import Picture, Source, load
 from fwtop.tui.compare.screens import SCREENS, CompareScreen, Overview, SubjectScreen
 from fwtop.tui.compare.tables import CompareTable
 from fwtop.tui.screens.dialogs import Prompt
@@ -63,12 +64,15 @@ class CompareApp(TerminalApp[None]):
 
     def __init__(
         self,
-        paths: Sequence[Path],
+        sources: Sequence[Source],
         markdown: Callable[[Comparison], str] | None = None,
+        first: Future[Picture] | None = None,
         **options: Any,
     ) -> None:
+        """`first` is the first picture, on its way already."""
         super().__init__(**options)
-        self.picture = Picture(tuple(paths))
+        self._first = first
+        self.picture = Picture(tuple(sources))
         self._markdown = markdown
 
     def on_mount(self) -> None:
@@ -76,7 +80,7 @@ class CompareApp(TerminalApp[None]):
         screen = Overview()
         self.push_screen(screen)
         screen.call_after_refresh(self._show, self.picture)
-        self.compare(self.picture.paths)
+        self.compare(self.picture.sources)
 
     def _show(self, picture: Picture) -> None:
         self.picture = picture
@@ -86,18 +90,19 @@ class CompareApp(TerminalApp[None]):
 
     # Comparing
 
-    def compare(self, paths: tuple[Path, ...]) -> None:
+    def compare(self, sources: tuple[Source, ...]) -> None:
         """Compare these; what is shown stays until that is done."""
         self._show(replace(self.picture, comparing=True))
-        self._load(paths)
+        self._load(sources)
 
     @work(thread=True, exclusive=True, group="compare")
-    def _load(self, paths: tuple[Path, ...]) -> None:
+    def _load(self, sources: tuple[Source, ...]) -> None:
         try:
-            picture = load(paths)
+            first, self._first = self._first, None
+            picture = load(sources) if first is None else first.result()
         except RecordingError as error:
             text = f"{error}; {error.next}" if error.next else str(error)
-            picture = Picture(paths, comparing=False, failure=text)
+            picture = Picture(sources, comparing=False, failure=text)
         self.post_message(Loaded(picture))
 
     def on_loaded(self, message: Loaded) -> None:
@@ -110,12 +115,12 @@ class CompareApp(TerminalApp[None]):
 
     def action_compare(self) -> None:
         """Read again."""
-        self.compare(self.picture.paths)
+        self.compare(self.picture.sources)
 
     def action_swap(self) -> None:
         """The next run is the baseline."""
-        paths = self.picture.paths
-        self.compare((*paths[1:], paths[0]))
+        sources = self.picture.sources
+        self.compare((*sources[1:], sources[0]))
 
     # Screens
 

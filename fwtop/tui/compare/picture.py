@@ -17,10 +17,19 @@ LETTERS = "ABCDEFGH"
 
 
 @dataclass(frozen=True)
+class Source:
+    """Where a run is read from."""
+
+    path: Path
+    known_as: str | None = None
+    """What it is called, if not by its own name or its file's."""
+
+
+@dataclass(frozen=True)
 class Picture:
     """One comparison; `comparing` while another one is on its way."""
 
-    paths: tuple[Path, ...]
+    sources: tuple[Source, ...]
     comparison: Comparison | None = None
     durations_ns: tuple[tuple[int, ...], ...] = ()
     """By run, of the steady steps that its statistics are of, sorted."""
@@ -32,19 +41,19 @@ class Picture:
     def names(self) -> tuple[str, ...]:
         """Letter and label of each run."""
         if self.comparison is None:
-            labels = [path.name.removesuffix(".fwtop") for path in self.paths]
+            labels = [one.known_as or one.path.name.removesuffix(".fwtop") for one in self.sources]
         else:
             labels = [run.label for run in self.comparison.runs]
         return tuple(f"{LETTERS[at]} {label}" for at, label in enumerate(labels))
 
 
-def load(paths: Sequence[Path]) -> Picture:
+def load(sources: Sequence[Source]) -> Picture:
     """Read and compare. Raises RecordingError for what is missing or damaged."""
     with ExitStack() as stack:
-        recordings = [stack.enter_context(open_recording(path)) for path in paths]
-        comparison = compare(recordings)
+        recordings = [stack.enter_context(open_recording(one.path)) for one in sources]
+        comparison = compare(recordings, [one.known_as for one in sources])
         durations = tuple(
             tuple(sorted(step.duration_ns for step in sampled_steps(one, lead_process(one))))
             for one in recordings
         )
-    return Picture(tuple(paths), comparison, durations, comparing=False)
+    return Picture(tuple(sources), comparison, durations, comparing=False)

@@ -93,7 +93,7 @@ class Overview(CompareScreen):
 
     def split(self, width: int, height: int) -> Split:
         """Verdict above, tables below."""
-        runs = len(self.picture.paths) if self.picture is not None else 2
+        runs = len(self.picture.sources) if self.picture is not None else 2
         frame = 2 if places.boxed(width, height) else 1
         verdict = Part("verdict", 3, 40)
         spread = Part("spread", 2, 36, priority=1)
@@ -149,7 +149,7 @@ class StepsScreen(SubjectScreen):
 
     def split(self, width: int, height: int) -> Split:
         """Figures above."""
-        runs = len(self.picture.paths) if self.picture is not None else 2
+        runs = len(self.picture.sources) if self.picture is not None else 2
         verdict = Part("verdict", 1, 4, priority=1, most=9)
         plot = Part("spread", 2, 3 + runs, priority=2, most=3 + 4 * runs)
         return Split((verdict, Part("figures", 4, 8), plot))
@@ -160,7 +160,7 @@ class _WithWords(SubjectScreen):
 
     def words_lines(self, width: int, height: int) -> int:
         """How many it takes to write an operator out."""
-        runs = len(self.picture.paths) if self.picture is not None else 2
+        runs = len(self.picture.sources) if self.picture is not None else 2
         return (2 if places.boxed(width, height) else 1) + 2 + runs
 
     def watch_picture(self, before: Picture | None, after: Picture | None) -> None:
@@ -170,7 +170,7 @@ class _WithWords(SubjectScreen):
 
     @on(FrameTable.Selected)
     def _follow(self) -> None:
-        table: CompareTable[Any] = self.query_one(self.AUTO_FOCUS, CompareTable)
+        table: CompareTable[Any] = self.query_one(self.AUTO_FOCUS or "*", CompareTable)
         self.query_one(Words).show(table.chosen())
 
 

@@ -104,7 +104,7 @@ class Figures(CompareTable[ComparedFigure]):
 
     def columns(self, snapshot: Picture) -> Sequence[Column[ComparedFigure]]:
         """Label, then A, then each other run with its change."""
-        runs = len(snapshot.paths)
+        runs = len(snapshot.sources)
         found: list[Column[ComparedFigure]] = []
         if len(self.SECTIONS) != 1:
             found.append(
@@ -183,7 +183,7 @@ def _size(figure: ComparedFigure, run: int) -> float | None:
 
 def _value_column(run: int, snapshot: Picture, rank: int) -> Column[ComparedFigure]:
     return Column(
-        f"value{run}", snapshot.names[run], 11 if len(snapshot.paths) == 2 else 9,
+        f"value{run}", snapshot.names[run], 11 if len(snapshot.sources) == 2 else 9,
         partial(_value, run=run), rank=rank,
     )  # fmt: skip
 
@@ -258,16 +258,19 @@ class Work(CompareTable[Node]):
 
     def columns(self, snapshot: Picture) -> Sequence[Column[Node]]:
         """Name, self time in each run, the change."""
-        runs = len(snapshot.paths)
+        runs = len(snapshot.sources)
+        wide = 10 if runs == 2 else 9
         found: list[Column[Node]] = [
-            Column("name", self.HEAD, 0, self._name_of, lambda n: n.name, "left", least=20),
-            Column("device", "on", 3, lambda n: (n.device, "dim"), lambda n: n.device, "left",
-                   rank=3),
-            Column("side0", snapshot.names[0], 10, partial(_side, run=0), partial(_self, run=0)),
+            Column("name", self.HEAD, 0, partial(self._name_of, device=runs > 2),
+                   lambda n: n.name, "left", least=20 if runs == 2 else 16),
+            Column("side0", snapshot.names[0], wide, partial(_side, run=0), partial(_self, run=0)),
         ]  # fmt: skip
+        if runs == 2:
+            found.insert(1, Column("device", "on", 3, lambda n: (n.device, "dim"),
+                                   lambda n: n.device, "left", rank=3))  # fmt: skip
         for run in range(1, runs):
             found.append(
-                Column(f"side{run}", snapshot.names[run], 10, partial(_side, run=run),
+                Column(f"side{run}", snapshot.names[run], wide, partial(_side, run=run),
                        partial(_self, run=run), rank=0 if runs == 2 else 3 + run)
             )  # fmt: skip
             found.append(
@@ -286,13 +289,14 @@ class Work(CompareTable[Node]):
         found.append(Column("calls", "calls/step", 13, lambda n: cells.calls(n.sides), rank=7))
         return found
 
-    def _name_of(self, node: Node) -> Span:
+    def _name_of(self, node: Node, device: bool) -> Span:
         sign = "" if self.HEAD == "kernel" else "  "
         if node.children:
             sign = "- " if node.key in self._opened or self.needle else "+ "
         kind = f"{node.kind} " if node.depth and node.kind != "operator" else ""
         role = "strong" if node.depth == 0 else "code" if node.depth == 2 else "text"
-        return "  " * node.depth + sign + kind + printable(node.name), role
+        where = f", {node.device}" if device and not node.depth else ""
+        return "  " * node.depth + sign + kind + printable(node.name) + where, role
 
     def nothing(self, comparison: Comparison) -> str:
         """No windows."""
@@ -472,7 +476,7 @@ class Configuration(CompareTable[ConfigurationDifference]):
 
     def columns(self, snapshot: Picture) -> Sequence[Column[ConfigurationDifference]]:
         """What, and its value in each run; the last takes what is left."""
-        runs = len(snapshot.paths)
+        runs = len(snapshot.sources)
         wide = max(12, (self.inner_width - 26) // runs)
 
         def cell(row: ConfigurationDifference, run: int) -> Span:

@@ -233,6 +233,8 @@ class FrameTable(Frame[Shown], Generic[Shown, Item]):
         self.needle = needle
         self._top_row = 0
         self.repaint()
+        chosen = self.chosen()
+        self.post_message(self.Selected(self, None if chosen is None else self.key_of(chosen)))
 
     # Mouse
 
