@@ -295,8 +295,8 @@ class Work(CompareTable[Node]):
             sign = "- " if node.key in self._opened or self.needle else "+ "
         kind = f"{node.kind} " if node.depth and node.kind != "operator" else ""
         role = "strong" if node.depth == 0 else "code" if node.depth == 2 else "text"
-        where = f", {node.device}" if device and not node.depth else ""
-        return "  " * node.depth + sign + kind + printable(node.name) + where, role
+        where = f"{node.device} " if device and not node.depth else ""
+        return "  " * node.depth + sign + where + kind + printable(node.name), role
 
     def nothing(self, comparison: Comparison) -> str:
         """No windows."""
