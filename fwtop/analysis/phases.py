@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -16,9 +17,12 @@ _NAMED = (
     ("autograd::engine::evaluate_function", "backward"),
     ("Optimizer.step#", "optimizer"),
     ("enumerate(DataLoader)#", "input"),
+    ("enumerate(DataPipe)#", "input"),
     ("Optimizer.zero_grad#", "other"),
 )
 """PyTorch marks these itself; what lies outside of them is taken for forward."""
+_BACKWARD_NODE = re.compile(r"(?:\w+Backward\d*|torch::autograd::\w+)\Z")
+"""A node of autograd's graph; before torch 1.9 nothing else marks backward."""
 
 
 class Segments:
@@ -59,16 +63,23 @@ class Segments:
             self._ends.append(end)
 
 
+def named(names: Iterable[str]) -> dict[str, str]:
+    """Of these names, those by which PyTorch marks a phase, with the phase."""
+    found = {}
+    for name in set(names):
+        phase = next((phase for prefix, phase in _NAMED if name.startswith(prefix)), None)
+        if phase is None and _BACKWARD_NODE.match(name):
+            phase = "backward"
+        if phase is not None:
+            found[name] = phase
+    return found
+
+
 def from_names(trace: TraceWindow) -> Segments:
     """From PyTorch's own marks: autograd's engine, optimizer and data loader annotations."""
     spans: list[tuple[int, int, str]] = []
     for track in trace.tracks:
-        phases = {
-            name: phase
-            for name in set(track.names)
-            for prefix, phase in _NAMED
-            if name.startswith(prefix)
-        }
+        phases = named(track.names)
         if not phases:
             continue
         for name, start, duration in zip(

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from fwtop.formatting import plural
 from fwtop.traces.formats import RECORDING, WHAT_IS_READ, detect
 from fwtop.traces.model import TraceError
 
@@ -127,7 +128,8 @@ def _newest_session(paths: list[Path], left_out: list[str]) -> list[Path]:
     if sessions:
         newest = max(sessions, key=lambda session: session.name)
         if len(sessions) > 1:
-            left_out.append(f"{len(sessions) - 1} earlier captures; name one's folder to open it")
+            earlier = plural(len(sessions) - 1, "earlier capture")
+            left_out.append(f"{earlier}: name its folder to open it")
         paths = [path for path in paths if path.parent not in sessions - {newest}]
     with_xplane = {path.parent for path in paths if path.name.endswith(".xplane.pb")}
     return [

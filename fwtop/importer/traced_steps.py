@@ -2,29 +2,24 @@
 
 Pure functions of a trace window. A step is what the trace bounds as one (`ProfilerStep#N`; a
 device's `Steps` line), else the stretch from one optimizer step's end to the next one's. Phases are
-those of the host: `enumerate(DataLoader)#…` is input, `Optimizer.step#…` optimizer, autograd's
-engine backward; what lies before a step's last backward, outside of all of these, is its forward.
+those of the host, as PyTorch marks them (`fwtop.analysis.phases`); what lies before a step's last
+backward, outside of all marks, is its forward.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import compress
 
 from fwtop.analysis import breakdown
 from fwtop.analysis.breakdown import TracedStep
 from fwtop.analysis.intervals import Interval, difference, intersection, length, union
+from fwtop.analysis.phases import named
 from fwtop.traces.model import TraceWindow
 
-_MARKS = {
-    "input": ("enumerate(DataLoader)#", "enumerate(DataPipe)#"),
-    "backward": ("autograd::engine::evaluate_function",),
-    "optimizer": ("Optimizer.step#",),
-    "other": ("Optimizer.zero_grad#",),
-}
-"""As `fwtop.analysis.phases` has them for operators."""
+_MARKED = ("input", "backward", "optimizer", "other")
 LONGEST_INDEX = 1 << 62
 """A larger step number is damage."""
 
@@ -44,8 +39,8 @@ class ImportedStep:
 
 def steps(trace: TraceWindow) -> list[ImportedStep]:
     """The steps in order, each number once; none where nothing bounds any."""
-    marks = {phase: _ranges(trace, names) for phase, names in _MARKS.items()}
-    bounds = _marked(trace) or _on_devices(trace) or _by_optimizer(trace, marks["optimizer"])
+    marks = _marks(trace)
+    bounds = _marked(trace) or _on_devices(trace) or _by_optimizer(trace, marks)
     if not bounds:
         return []
     marks["backward"] = _bridged(marks["backward"], _top_level_starts(trace))
@@ -107,24 +102,24 @@ def _once(found: Iterable[TracedStep]) -> list[TracedStep]:
     return sorted(chosen.values(), key=lambda step: step.start_ns)
 
 
-def _by_optimizer(trace: TraceWindow, optimizer: Sequence[Interval]) -> list[TracedStep]:
+def _by_optimizer(trace: TraceWindow, marks: Mapping[str, list[Interval]]) -> list[TracedStep]:
     """From the first host event, and from each optimizer step's end, to the next one's end."""
     starts = [track.start_ns[0] for track in trace.tracks if len(track)]
-    if not starts or not optimizer:
+    if not starts or not marks["optimizer"]:
         return []
     found = []
     begin = min(starts)
-    for number, (_, end) in enumerate(_separated(trace, optimizer)):
+    for number, (_, end) in enumerate(_separated(marks)):
         found.append(TracedStep(number, begin, end))
         begin = end
     return found
 
 
-def _separated(trace: TraceWindow, optimizer: Sequence[Interval]) -> list[Interval]:
+def _separated(marks: Mapping[str, list[Interval]]) -> list[Interval]:
     """Optimizers that step one after the other, with no backward between them, are of one step."""
-    backward = [start for start, _ in _ranges(trace, _MARKS["backward"])]
+    backward = [start for start, _ in marks["backward"]]
     joined: list[Interval] = []
-    for start, end in optimizer:
+    for start, end in marks["optimizer"]:
         if joined and backward:
             between = bisect_left(backward, joined[-1][1])
             if between == len(backward) or backward[between] >= start:
@@ -134,20 +129,18 @@ def _separated(trace: TraceWindow, optimizer: Sequence[Interval]) -> list[Interv
     return joined
 
 
-def _ranges(trace: TraceWindow, prefixes: tuple[str, ...]) -> list[Interval]:
-    """The union of the host events whose names begin so."""
-    found: list[Interval] = []
+def _marks(trace: TraceWindow) -> dict[str, list[Interval]]:
+    """When each phase is marked, as disjoint intervals in order; none for one that never is."""
+    found: dict[str, list[Interval]] = {phase: [] for phase in _MARKED}
     for track in trace.tracks:
-        names = {name for name in set(track.names) if name.startswith(prefixes)}
-        if names:
-            found += [
-                (start, start + duration)
-                for name, start, duration in zip(
-                    track.names, track.start_ns, track.duration_ns, strict=True
-                )
-                if name in names
-            ]
-    return union(found)
+        phases = named(track.names)
+        if phases:
+            for name, start, duration in zip(
+                track.names, track.start_ns, track.duration_ns, strict=True
+            ):
+                if name in phases:
+                    found[phases[name]].append((start, start + duration))
+    return {phase: union(intervals) for phase, intervals in found.items()}
 
 
 def _bridged(backward: list[Interval], others: Sequence[int]) -> list[Interval]:
@@ -167,7 +160,6 @@ def _bridged(backward: list[Interval], others: Sequence[int]) -> list[Interval]:
 
 def _top_level_starts(trace: TraceWindow) -> list[int]:
     """When something begins, other than autograd's functions, on the threads that bound steps."""
-    backward = _MARKS["backward"]
     marked = [
         track
         for track in trace.tracks
@@ -175,6 +167,6 @@ def _top_level_starts(trace: TraceWindow) -> list[int]:
     ]
     starts: list[int] = []
     for track in marked or sorted(trace.tracks, key=len)[-1:]:
-        engine = {name for name in set(track.names) if name.startswith(backward)}
-        starts += compress(track.start_ns, [name not in engine for name in track.names])
+        phases = named(track.names)
+        starts += compress(track.start_ns, [phases.get(name) != "backward" for name in track.names])
     return sorted(starts)
