@@ -67,7 +67,7 @@ def main(arguments: Namespace) -> int:
     watched = has_terminal() and not (
         arguments.json or arguments.markdown or arguments.text or conditions
     )
-    words = _words(arguments.runs, watched)
+    words = _words(arguments.runs)
     if not words:
         return 0
     with ExitStack() as stack:
@@ -108,9 +108,9 @@ def _say_error(error: ConditionError) -> None:
         say(f"  {ellipsis_middle(printable(error.next), 400)}")
 
 
-def _words(words: list[str], watched: bool) -> list[str]:
+def _words(words: list[str]) -> list[str]:
     """The runs to compare, picked on a screen where none is named; none if the user left it."""
-    if not words and watched:
+    if not words and has_terminal():
         from fwtop.cli.picking import pick_for
         from fwtop.tui.picker import COMPARE
 
