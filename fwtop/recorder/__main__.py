@@ -183,6 +183,7 @@ def _write_run(recording: Writer, launch: spec.LaunchSpec, shim: ShimState) -> N
         "step_on": launch.step_on,
         "interval_s": launch.interval_s,
         "terminal": launch.terminal,
+        "pass_through": launch.pass_through,
         "rows": launch.rows,
         "columns": launch.columns,
         "argv": launch.argv,

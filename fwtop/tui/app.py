@@ -123,6 +123,7 @@ class FwtopApp(TimeActions, Requests, TerminalApp[None]):
         screen = self.panel_screen
         if screen is not None:
             screen.snapshot = message.snapshot
+        self.tell_size()
         if message.snapshot.recorder_gone:
             self.say("recorder gone; training goes on. `fwtop attach` starts a new one", False)
         if ended:

@@ -1,4 +1,4 @@
-"""What the user asks of a live run's recorder: signals, capture, budget, marks, input.
+"""What the user asks of a live run's recorder: signals, capture, budget, marks, input, size.
 
 A mixin of the application's: dialogs ask, a worker sends, the footer tells what became of it.
 """
@@ -24,6 +24,9 @@ SIGINT, SIGTERM = 2, 15
 
 class Requests(App[None]):
     """The actions that need a recorder. Its state is the application's."""
+
+    _told_size: tuple[int, int] | None = None
+    """Rows and columns that the script's terminal was last given."""
 
     if TYPE_CHECKING:
         snapshot: Snapshot | None
@@ -142,6 +145,21 @@ class Requests(App[None]):
 
         self.push_screen(Prompt("to the script (enter sends the line, esc does not):"), answered)
 
+    def tell_size(self) -> None:
+        """Give the script's terminal the size of this one, as a terminal of its own would have.
+
+        Of several viewers the one that came or changed last decides. A run that was started
+        without a viewer has its size from the terminal that its output is copied to.
+        """
+        size = self.size.height, self.size.width
+        if size == self._told_size or not all(size) or not self.answers:
+            return
+        assert self.snapshot is not None
+        assert self._folder is not None
+        if self.snapshot.has_terminal and not self.snapshot.run.options.get("pass_through"):
+            self._told_size = size
+            self._ask(self._folder.control_socket, control.ResizeTerminal(*size), None)
+
     # Sending
 
     def _request(self, request: control.Request, done: str) -> None:
@@ -152,12 +170,15 @@ class Requests(App[None]):
         self._ask(self._folder.control_socket, request, done)
 
     @work(thread=True)
-    def _ask(self, socket: Path, request: control.Request, done: str) -> None:
+    def _ask(self, socket: Path, request: control.Request, done: str | None) -> None:
+        """`done` is what to say then; None: nothing, whatever becomes of it."""
         try:
             control.ask(socket, request)
-            self.post_message(Answered(done))
+            answered = Answered(done or "")
         except control.ControlError as error:
-            self.post_message(Answered(str(error), failed=True))
+            answered = Answered(str(error), failed=True)
+        if done is not None:
+            self.post_message(answered)
 
     def on_answered(self, message: Answered) -> None:
         """Say what became of it."""

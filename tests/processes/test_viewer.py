@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import termios
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ import pyte.modes
 import pytest
 
 from fwtop.cli.diagnostics import Code
+from fwtop.queries import log
+from fwtop.recording.store import open_recording
 from tests.processes.live import LiveRun, wait_until
 
 
@@ -87,6 +90,20 @@ def test_a_dumb_terminal_is_recorded_on(live: Callable[..., LiveRun]) -> None:
     assert b"TERM=dumb: no viewer can be drawn here" in run.screen
     assert b"the answer was yes" in run.screen
     assert b"\x1b[?1049h" not in run.screen
+
+
+def test_the_scripts_terminal_follows_the_size_of_the_viewers(live: Callable[..., LiveRun]) -> None:
+    run = live(script="tells_its_size.py").on_terminal()
+    wait_for(run, "120 columns, 40 rows")
+    termios.tcsetwinsize(run.master, (38, 110))
+    wait_for(run, "110 columns, 38 rows")
+    run.stop()
+    wait_for(run, "finished, exit 0")
+    os.write(run.master, b"q")
+    assert run.ended().status == 0
+    with open_recording(run.path) as recording:
+        sizes = [log.parse_size(one.data) for one in log.chunks(recording) if one.stream == 3]
+    assert sizes == [(110, 38)], "the size that it had from the start is not told again"
 
 
 @pytest.mark.tensorflow

@@ -56,7 +56,13 @@ def recorder(tmp_path: Path) -> Iterator[FakeRecorder]:
 
 
 def _kinds(recorder: FakeRecorder) -> list[control.Request]:
-    return [request for request in recorder.requests if not isinstance(request, control.Ping)]
+    """What the user asked for."""
+    unasked = control.Ping, control.ResizeTerminal
+    return [request for request in recorder.requests if not isinstance(request, unasked)]
+
+
+def _sizes(recorder: FakeRecorder) -> list[control.Request]:
+    return [one for one in recorder.requests if isinstance(one, control.ResizeTerminal)]
 
 
 async def test_every_panel_opens_with_its_number_and_escape_goes_back(finished: Path) -> None:
@@ -478,3 +484,35 @@ async def test_a_script_without_a_terminal_is_not_typed_to(
         await pilot.press("i")
         await until(pilot, lambda: "no terminal to type into" in screen_text(app))
         assert _kinds(recorder) == []
+
+
+async def test_the_scripts_terminal_gets_the_size_of_this_one(
+    live: recordings.Builder, recorder: FakeRecorder
+) -> None:
+    live._db.execute("UPDATE run SET options = '{\"terminal\": true}'")
+    live.commit()
+    app = app_on(live)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await loaded(pilot)
+        await until(pilot, lambda: _sizes(recorder) == [control.ResizeTerminal(40, 120)])
+        await pilot.resize_terminal(100, 30)
+        await until(pilot, lambda: _sizes(recorder)[1:] == [control.ResizeTerminal(30, 100)])
+        live.add_steps(5)
+        await loaded(pilot)
+    assert len(_sizes(recorder)) == 2
+
+
+@pytest.mark.parametrize("options", ['{"terminal": true, "pass_through": true}', "{}"])
+async def test_a_terminal_that_is_seen_elsewhere_keeps_its_size(
+    live: recordings.Builder, recorder: FakeRecorder, options: str
+) -> None:
+    live._db.execute("UPDATE run SET options = ?", (options,))
+    live.commit()
+    app = app_on(live)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await loaded(pilot)
+        await pilot.resize_terminal(100, 30)
+        await loaded(pilot)
+        await pilot.press("m", *"x", "enter")
+        await until(pilot, lambda: _kinds(recorder))
+    assert _sizes(recorder) == []
