@@ -25,6 +25,8 @@ MOST_HOLDERS = 100
 BEFORE = "(held since before the window)"
 """The holder of what was taken before the window, where the allocator tells how much that was."""
 UNKNOWN_HOLDER = "(outside of operators)"
+_FUNCTION = "__inference_"
+"""What TensorFlow puts before the name of a function that it traced; XLA's buffers are its."""
 _NUMBER = re.compile(r"_\d+\Z")
 """What a graph's operators of one name differ by."""
 _TAKERS = frozenset(
@@ -187,7 +189,8 @@ def _operator(event: MemoryEvent, nest_of: Mapping[ThreadKey, Nest]) -> str:
             i = parents[i]
         if found:
             return found
-    return _NUMBER.sub("", event.operator.rpartition("/")[2]) or UNKNOWN_HOLDER
+    own = event.operator.rpartition("/")[2].removeprefix(_FUNCTION)
+    return _NUMBER.sub("", own) or UNKNOWN_HOLDER
 
 
 def _begin(trace: TraceWindow) -> int:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 BYTES = 2
 """Wire type of strings, bytes and messages: a length, then as many bytes."""
-_VARINT, _FIXED64, _FIXED32 = 0, 1, 5
+VARINT, _FIXED64, _FIXED32 = 0, 1, 5
 _LONGEST_VARINT = 10
 
 Field = tuple[int, int, int, int, int]
@@ -44,7 +44,7 @@ def fields(data: bytes, at: int, end: int) -> Iterator[Field]:
             yield tag >> 3, BYTES, start, at, stop
             at = stop
             continue
-        if wire == _VARINT:
+        if wire == VARINT:
             held, at = at, _varint(data, at, end)[1]
         elif wire in (_FIXED32, _FIXED64):
             held, at = at, at + (4 if wire == _FIXED32 else 8)
@@ -54,6 +54,11 @@ def fields(data: bytes, at: int, end: int) -> Iterator[Field]:
             yield 0, BROKEN, start, end, end
             return
         yield tag >> 3, wire, start, held, at
+
+
+def whole_number(data: bytes, at: int, end: int) -> int:
+    """What a field of wire type VARINT holds."""
+    return _varint(data, at, end)[0]
 
 
 def _varint(data: bytes, at: int, end: int) -> tuple[int, int]:

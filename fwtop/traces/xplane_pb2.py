@@ -3,7 +3,6 @@
 # source: fwtop/traces/xplane.proto
 # Protobuf Python Version: 4.25.0
 """Generated protocol buffer code."""
-
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import descriptor_pool as _descriptor_pool
 from google.protobuf import symbol_database as _symbol_database
@@ -13,37 +12,37 @@ from google.protobuf.internal import builder as _builder
 _sym_db = _symbol_database.Default()
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(
-    b'\n\x19\x66wtop/traces/xplane.proto\x12\x13\x66wtop.traces.xplane"\xfd\x02\n\x05Plane\x12\x0c\n\x04name\x18\x02 \x01(\x0c\x12\x45\n\x0e\x65vent_metadata\x18\x04 \x03(\x0b\x32-.fwtop.traces.xplane.Plane.EventMetadataEntry\x12\x43\n\rstat_metadata\x18\x05 \x03(\x0b\x32,.fwtop.traces.xplane.Plane.StatMetadataEntry\x12(\n\x05stats\x18\x06 \x03(\x0b\x32\x19.fwtop.traces.xplane.Stat\x1aX\n\x12\x45ventMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\x03\x12\x31\n\x05value\x18\x02 \x01(\x0b\x32".fwtop.traces.xplane.EventMetadata:\x02\x38\x01\x1aV\n\x11StatMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\x03\x12\x30\n\x05value\x18\x02 \x01(\x0b\x32!.fwtop.traces.xplane.StatMetadata:\x02\x38\x01"b\n\x04Line\x12\n\n\x02id\x18\x01 \x01(\x03\x12\x0c\n\x04name\x18\x02 \x01(\x0c\x12\x14\n\x0ctimestamp_ns\x18\x03 \x01(\x03\x12*\n\x06\x65vents\x18\x04 \x03(\x0b\x32\x1a.fwtop.traces.xplane.Event"n\n\x05\x45vent\x12\x13\n\x0bmetadata_id\x18\x01 \x01(\x03\x12\x11\n\toffset_ps\x18\x02 \x01(\x03\x12\x13\n\x0b\x64uration_ps\x18\x03 \x01(\x03\x12(\n\x05stats\x18\x04 \x03(\x0b\x32\x19.fwtop.traces.xplane.Stat"\xac\x01\n\x04Stat\x12\x13\n\x0bmetadata_id\x18\x01 \x01(\x03\x12\x16\n\x0c\x64ouble_value\x18\x02 \x01(\x01H\x00\x12\x16\n\x0cuint64_value\x18\x03 \x01(\x04H\x00\x12\x15\n\x0bint64_value\x18\x04 \x01(\x03H\x00\x12\x13\n\tstr_value\x18\x05 \x01(\x0cH\x00\x12\x15\n\x0b\x62ytes_value\x18\x06 \x01(\x0cH\x00\x12\x13\n\tref_value\x18\x07 \x01(\x04H\x00\x42\x07\n\x05value"o\n\rEventMetadata\x12\x0c\n\x04name\x18\x02 \x01(\x0c\x12\x10\n\x08metadata\x18\x03 \x01(\x0c\x12\x14\n\x0c\x64isplay_name\x18\x04 \x01(\x0c\x12(\n\x05stats\x18\x05 \x03(\x0b\x32\x19.fwtop.traces.xplane.Stat"\x1c\n\x0cStatMetadata\x12\x0c\n\x04name\x18\x02 \x01(\x0c"a\n\x0eHloInstruction\x12\x0c\n\x04name\x18\x01 \x01(\x0c\x12\x0e\n\x06opcode\x18\x02 \x01(\x0c\x12\x31\n\x08metadata\x18\x07 \x01(\x0b\x32\x1f.fwtop.traces.xplane.OpMetadata".\n\nOpMetadata\x12\x0f\n\x07op_type\x18\x01 \x01(\x0c\x12\x0f\n\x07op_name\x18\x02 \x01(\x0c\x62\x06proto3'
-)
+
+
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x66wtop/traces/xplane.proto\x12\x13\x66wtop.traces.xplane\"\xfd\x02\n\x05Plane\x12\x0c\n\x04name\x18\x02 \x01(\x0c\x12\x45\n\x0e\x65vent_metadata\x18\x04 \x03(\x0b\x32-.fwtop.traces.xplane.Plane.EventMetadataEntry\x12\x43\n\rstat_metadata\x18\x05 \x03(\x0b\x32,.fwtop.traces.xplane.Plane.StatMetadataEntry\x12(\n\x05stats\x18\x06 \x03(\x0b\x32\x19.fwtop.traces.xplane.Stat\x1aX\n\x12\x45ventMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\x03\x12\x31\n\x05value\x18\x02 \x01(\x0b\x32\".fwtop.traces.xplane.EventMetadata:\x02\x38\x01\x1aV\n\x11StatMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\x03\x12\x30\n\x05value\x18\x02 \x01(\x0b\x32!.fwtop.traces.xplane.StatMetadata:\x02\x38\x01\"b\n\x04Line\x12\n\n\x02id\x18\x01 \x01(\x03\x12\x0c\n\x04name\x18\x02 \x01(\x0c\x12\x14\n\x0ctimestamp_ns\x18\x03 \x01(\x03\x12*\n\x06\x65vents\x18\x04 \x03(\x0b\x32\x1a.fwtop.traces.xplane.Event\"n\n\x05\x45vent\x12\x13\n\x0bmetadata_id\x18\x01 \x01(\x03\x12\x11\n\toffset_ps\x18\x02 \x01(\x03\x12\x13\n\x0b\x64uration_ps\x18\x03 \x01(\x03\x12(\n\x05stats\x18\x04 \x03(\x0b\x32\x19.fwtop.traces.xplane.Stat\"\xac\x01\n\x04Stat\x12\x13\n\x0bmetadata_id\x18\x01 \x01(\x03\x12\x16\n\x0c\x64ouble_value\x18\x02 \x01(\x01H\x00\x12\x16\n\x0cuint64_value\x18\x03 \x01(\x04H\x00\x12\x15\n\x0bint64_value\x18\x04 \x01(\x03H\x00\x12\x13\n\tstr_value\x18\x05 \x01(\x0cH\x00\x12\x15\n\x0b\x62ytes_value\x18\x06 \x01(\x0cH\x00\x12\x13\n\tref_value\x18\x07 \x01(\x04H\x00\x42\x07\n\x05value\"o\n\rEventMetadata\x12\x0c\n\x04name\x18\x02 \x01(\x0c\x12\x10\n\x08metadata\x18\x03 \x01(\x0c\x12\x14\n\x0c\x64isplay_name\x18\x04 \x01(\x0c\x12(\n\x05stats\x18\x05 \x03(\x0b\x32\x19.fwtop.traces.xplane.Stat\"\x1c\n\x0cStatMetadata\x12\x0c\n\x04name\x18\x02 \x01(\x0c\"\x81\x01\n\x0eHloInstruction\x12\x0c\n\x04name\x18\x01 \x01(\x0c\x12\x0e\n\x06opcode\x18\x02 \x01(\x0c\x12\x31\n\x08metadata\x18\x07 \x01(\x0b\x32\x1f.fwtop.traces.xplane.OpMetadata\x12\x1e\n\x16\x63\x61lled_computation_ids\x18& \x03(\x03\".\n\nOpMetadata\x12\x0f\n\x07op_type\x18\x01 \x01(\x0c\x12\x0f\n\x07op_name\x18\x02 \x01(\x0c\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
-_builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, "fwtop.traces.xplane_pb2", _globals)
+_builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'fwtop.traces.xplane_pb2', _globals)
 if _descriptor._USE_C_DESCRIPTORS == False:
-    DESCRIPTOR._options = None
-    _globals["_PLANE_EVENTMETADATAENTRY"]._options = None
-    _globals["_PLANE_EVENTMETADATAENTRY"]._serialized_options = b"8\001"
-    _globals["_PLANE_STATMETADATAENTRY"]._options = None
-    _globals["_PLANE_STATMETADATAENTRY"]._serialized_options = b"8\001"
-    _globals["_PLANE"]._serialized_start = 51
-    _globals["_PLANE"]._serialized_end = 432
-    _globals["_PLANE_EVENTMETADATAENTRY"]._serialized_start = 256
-    _globals["_PLANE_EVENTMETADATAENTRY"]._serialized_end = 344
-    _globals["_PLANE_STATMETADATAENTRY"]._serialized_start = 346
-    _globals["_PLANE_STATMETADATAENTRY"]._serialized_end = 432
-    _globals["_LINE"]._serialized_start = 434
-    _globals["_LINE"]._serialized_end = 532
-    _globals["_EVENT"]._serialized_start = 534
-    _globals["_EVENT"]._serialized_end = 644
-    _globals["_STAT"]._serialized_start = 647
-    _globals["_STAT"]._serialized_end = 819
-    _globals["_EVENTMETADATA"]._serialized_start = 821
-    _globals["_EVENTMETADATA"]._serialized_end = 932
-    _globals["_STATMETADATA"]._serialized_start = 934
-    _globals["_STATMETADATA"]._serialized_end = 962
-    _globals["_HLOINSTRUCTION"]._serialized_start = 964
-    _globals["_HLOINSTRUCTION"]._serialized_end = 1061
-    _globals["_OPMETADATA"]._serialized_start = 1063
-    _globals["_OPMETADATA"]._serialized_end = 1109
+  DESCRIPTOR._options = None
+  _globals['_PLANE_EVENTMETADATAENTRY']._options = None
+  _globals['_PLANE_EVENTMETADATAENTRY']._serialized_options = b'8\001'
+  _globals['_PLANE_STATMETADATAENTRY']._options = None
+  _globals['_PLANE_STATMETADATAENTRY']._serialized_options = b'8\001'
+  _globals['_PLANE']._serialized_start=51
+  _globals['_PLANE']._serialized_end=432
+  _globals['_PLANE_EVENTMETADATAENTRY']._serialized_start=256
+  _globals['_PLANE_EVENTMETADATAENTRY']._serialized_end=344
+  _globals['_PLANE_STATMETADATAENTRY']._serialized_start=346
+  _globals['_PLANE_STATMETADATAENTRY']._serialized_end=432
+  _globals['_LINE']._serialized_start=434
+  _globals['_LINE']._serialized_end=532
+  _globals['_EVENT']._serialized_start=534
+  _globals['_EVENT']._serialized_end=644
+  _globals['_STAT']._serialized_start=647
+  _globals['_STAT']._serialized_end=819
+  _globals['_EVENTMETADATA']._serialized_start=821
+  _globals['_EVENTMETADATA']._serialized_end=932
+  _globals['_STATMETADATA']._serialized_start=934
+  _globals['_STATMETADATA']._serialized_end=962
+  _globals['_HLOINSTRUCTION']._serialized_start=965
+  _globals['_HLOINSTRUCTION']._serialized_end=1094
+  _globals['_OPMETADATA']._serialized_start=1096
+  _globals['_OPMETADATA']._serialized_end=1142
 # @@protoc_insertion_point(module_scope)

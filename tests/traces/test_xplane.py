@@ -242,6 +242,27 @@ def test_hlo_operators_go_by_their_tensorflow_names(tmp_path: Path) -> None:
     assert trace.tracks[0].modules == ["dense", "", ""]
 
 
+def test_a_fusion_goes_by_what_was_fused(tmp_path: Path) -> None:
+    """Its own origin, if it has one, without a type too; else that of the last within it."""
+    proto = hlo_proto(
+        [("fusion.1", "", ""), ("fusion.2", "", ""), ("fusion.3", "", "net/drop/RandomUniformV2")],
+        [("mul.1", "Mul", "net/a/Mul"), ("relu.1", "ReluGrad", "gradient_tape/net/a/ReluGrad"),
+         ("copy.9", "", "")],
+        [("copy.8", "", "")],
+        called={"fusion.1": 2, "fusion.2": 3, "fusion.3": 2},
+    )  # fmt: skip
+    metadata = PlaneWriter("/host:metadata").module("step(1)", proto)
+    calls = host(
+        *(
+            Event(name, at, 5, {"hlo_op": name, "hlo_module": "step"})
+            for at, name in ((0, "fusion.1"), (10, "fusion.2"), (20, "fusion.3"))
+        )
+    )
+    assert operators(read(write(tmp_path / "t.pb", calls, metadata))) == [
+        ("ReluGrad", "backward"), ("fusion", ""), ("RandomUniformV2", "forward"),
+    ]  # fmt: skip
+
+
 def test_layers_and_shapes_are_kept_when_asked_for(tmp_path: Path) -> None:
     path = write(
         tmp_path / "t.pb",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -85,20 +85,29 @@ class PlaneWriter:
         return Stat(metadata_id=number, str_value=value.encode())
 
 
-def hlo_proto(instructions: Iterable[tuple[str, str, str]]) -> bytes:
-    """Of (instruction, operator's type, operator's path)."""
-    computation = b"".join(
-        length_delimited(
-            2,
-            HloInstruction(
-                name=name.encode(),
-                opcode=b"fusion",
-                metadata=OpMetadata(op_type=kind.encode(), op_name=path.encode()),
-            ).SerializeToString(),
+def hlo_proto(
+    *computations: Iterable[tuple[str, str, str]], called: Mapping[str, int] | None = None
+) -> bytes:
+    """Of (instruction, operator's type, operator's path); the computations have the ids 1, 2 …
+
+    `called` says which computation an instruction calls.
+    """
+    module = b""
+    for number, instructions in enumerate(computations, 1):
+        computation: bytes = b"".join(
+            length_delimited(
+                2,
+                HloInstruction(
+                    name=name.encode(),
+                    opcode=b"fusion",
+                    metadata=OpMetadata(op_type=kind.encode(), op_name=path.encode()),
+                    called_computation_ids=[called[name]] if called and name in called else [],
+                ).SerializeToString(),
+            )
+            for name, kind, path in instructions
         )
-        for name, kind, path in instructions
-    )
-    return length_delimited(1, length_delimited(3, computation))
+        module += length_delimited(3, computation + bytes([5 << 3, number]))
+    return length_delimited(1, module)
 
 
 def environment() -> PlaneWriter:
