@@ -34,6 +34,9 @@ STEPS_A_BLOCK = 8
 RESAMPLES = 400
 """Efron and Tibshirani (section 6.4): seldom are more than 200 needed for a standard error."""
 
+USUAL = (0.5, 0.95)
+"""Quantiles that are asked for together."""
+
 
 @dataclass(frozen=True)
 class Blocks:
@@ -90,21 +93,27 @@ class Resampled:
         if not self.blocks.count:
             return None
         if ratio not in self._quantiles:
-            self._quantiles[ratio] = self._resampled_quantile(ratio)
+            wanted = USUAL if ratio in USUAL else (ratio,)
+            self._quantiles.update(zip(wanted, self._resampled_quantiles(wanted), strict=True))
         return self._quantiles[ratio]
 
-    def _resampled_quantile(self, ratio: float) -> Estimate:
-        order = self._order
+    def _resampled_quantiles(self, ratios: Sequence[float]) -> list[Estimate]:
+        """Several at once: what is dear is to count how far each resample has come."""
+        order = sorted(range(len(self.values)), key=self.values.__getitem__)
         block_of = [0] * len(self.values)
         for number, (start, end) in enumerate(_pairs(self.blocks.edges)):
             block_of[start:end] = [number] * (end - start)
         blocks_in_order = [block_of[place] for place in order]
-        found = []
+        found: list[list[float]] = [[] for _ in ratios]
         for weights in self._weights:
             reached = list(accumulate(map(weights.__getitem__, blocks_in_order)))
-            place = bisect_left(reached, max(1, ratio * reached[-1]))
-            found.append(self.values[order[place]])
-        return self._estimate(self.values[order[_rank(ratio, len(order))]], found)
+            for ratio, values in zip(ratios, found, strict=True):
+                place = bisect_left(reached, max(1, ratio * reached[-1]))
+                values.append(self.values[order[place]])
+        return [
+            self._estimate(self.values[order[_rank(ratio, len(order))]], values)
+            for ratio, values in zip(ratios, found, strict=True)
+        ]
 
     def mean(self, of: Sequence[float] | None = None) -> Estimate | None:
         """The mean of the series, or of another one of the same steps."""
@@ -118,11 +127,6 @@ class Resampled:
             for weights in self._weights
         ]
         return self._estimate(fmean(values), found)
-
-    @cached_property
-    def _order(self) -> list[int]:
-        """The places of the values, by value."""
-        return sorted(range(len(self.values)), key=self.values.__getitem__)
 
     @cached_property
     def medians(self) -> list[float]:
