@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from math import isfinite
 from typing import Any, BinaryIO
 
 from fwtop import __version__
@@ -100,8 +101,8 @@ def _compile_events(source: Source, tracks: Tracks) -> Iterator[Mapping[str, Any
         pid, tid = tracks.of(event.process_id, "compile", lane, order=1)
         common = {
             "name": event.name if event.kind == "phase" else f"{event.kind} {event.name}",
-            "cat": event.kind, "pid": pid, "tid": tid, "ts": event.start_ns,
-            "args": _compile_args(event),
+            "cat": "compile_phase" if event.kind == "phase" else event.kind, "pid": pid,
+            "tid": tid, "ts": event.start_ns, "args": _compile_args(event),
         }  # fmt: skip
         yield {"ph": "X", "dur": duration_ns, **common} if whole else {
             "ph": "i", "s": "t", **common,
@@ -227,7 +228,9 @@ def _counter(
     pid: int, name: str, at_ns: int, figures: Mapping[str, float | None]
 ) -> Iterator[Mapping[str, Any]]:
     """Nothing where nothing is known: a gap, not a zero."""
-    known = {unit: value for unit, value in figures.items() if value is not None}
+    known = {
+        unit: value for unit, value in figures.items() if value is not None and isfinite(value)
+    }
     if known:
         yield {"ph": "C", "pid": pid, "tid": 0, "name": valid(name), "ts": at_ns, "args": known}
 

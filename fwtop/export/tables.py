@@ -19,12 +19,15 @@ from typing import Any
 from fwtop.analysis.findings import Finding, find
 from fwtop.export.source import FLAGS, ExportError, Source
 from fwtop.export.texts import LogLine, cleaned, log_lines, valid
-from fwtop.queries import devices, memory, pages, run
+from fwtop.queries import devices, host, memory, pages, run
 from fwtop.queries import operators as operator_queries
 from fwtop.queries.pages import Paged
 from fwtop.recording.model import (
     Device,
+    DeviceProcess,
     Framework,
+    Governor,
+    HostProcess,
     Mark,
     Notice,
     OutOfMemory,
@@ -223,7 +226,11 @@ TABLES = (
     _paged("operators", "operators by window, phase and device", pages.OPERATORS, _KEY),
     _paged("operator_details", "operators by shape, module and source line, in deep windows",
            pages.OPERATOR_DETAILS, _KEY),
+    _paged("operator_flops", "operators' FLOPs by dtype, in windows with shapes",
+           pages.OPERATOR_FLOPS, _KEY),
     _paged("kernels", "device kernels by window and stream", pages.KERNELS, _KEY),
+    _paged("kernel_efficiency", "how full kernels kept the device in a window",
+           pages.KERNEL_EFFICIENCY, _KEY),
     _paged("window_devices", "how busy and how full each device was in a window",
            pages.WINDOW_DEVICES),
     _paged("traced_steps", "traced steps by what their time went to", pages.TRACED_STEPS),
@@ -236,9 +243,15 @@ TABLES = (
     _paged("memory", "the devices' allocators, by process", pages.MEMORY_SAMPLES),
     _small("out_of_memory", "allocators that gave up", OutOfMemory,
            lambda s: memory.out_of_memory(s.recording), "at_ns"),
+    _small("overhead", "what watching cost, by process", Governor,
+           lambda s: run.governors(s.recording)),
     _small("devices", "the GPUs", Device, lambda s: devices.devices(s.recording)),
+    _small("device_processes", "who was on the GPUs, by the last reading", DeviceProcess,
+           lambda s: devices.device_processes(s.recording)),
     _paged("device_samples", "readings of the GPUs", pages.DEVICE_SAMPLES),
     _paged("host_samples", "readings of the host and of the run's processes", pages.HOST_SAMPLES),
+    _small("host_processes", "the run's processes, by the last reading", HostProcess,
+           lambda s: host.host_processes(s.recording)),
     _small("marks", "the script's marks", Mark, lambda s: run.marks(s.recording), "at_ns"),
     _small("notices", "what fwtop had to say", Notice, lambda s: run.notices(s.recording),
            "at_ns"),

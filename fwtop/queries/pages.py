@@ -94,6 +94,7 @@ class WindowDevice:
     device: int
     span_ns: int
     busy_ns: int
+    kernel_ns: int
     measured_ns: int
     sm_busy_ns: float | None
     occupied_ns: float | None
@@ -101,6 +102,33 @@ class WindowDevice:
     launches: int
     launch_delay_sum_ns: int
     queue_max: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class WindowKernelEfficiency:
+    """How full a kernel kept the device in one window; see the schema."""
+
+    window_id: int
+    process_id: int
+    operator_id: int
+    name: str
+    measured_ns: int
+    sm_busy_ns: float | None
+    occupied_ns: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class WindowFlops:
+    """An operator's FLOPs by the dtype of its inputs, in one window whose shapes tell them."""
+
+    window_id: int
+    process_id: int
+    operator_id: int
+    name: str
+    phase: str
+    dtype: str
+    step_count: int
+    flops: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,10 +277,22 @@ KERNELS = Paged(
 )  # fmt: skip
 WINDOW_DEVICES = Paged(
     WindowDevice,
-    "window_id, w.process_id, t.device, t.span_ns, t.busy_ns, t.measured_ns, t.sm_busy_ns,"
+    "window_id, w.process_id, t.device, t.span_ns, t.busy_ns, t.kernel_ns, t.measured_ns, t.sm_busy_ns,"
     " t.occupied_ns, t.tensor_core_ns, t.launches, t.launch_delay_sum_ns, t.queue_max",
     f"window_devices t {_WINDOW}", "window_id, t.device", "window_id, device",
     "w.start_ns", "w.end_ns",
+)  # fmt: skip
+KERNEL_EFFICIENCY = Paged(
+    WindowKernelEfficiency,
+    "window_id, w.process_id, operator_id, name, measured_ns, sm_busy_ns, occupied_ns",
+    f"kernel_efficiency {_NAME} {_WINDOW}", "window_id, operator_id", "window_id, operator_id",
+    "w.start_ns", "w.end_ns",
+)  # fmt: skip
+OPERATOR_FLOPS = Paged(
+    WindowFlops,
+    "window_id, w.process_id, operator_id, name, phase, dtype, w.step_count, flops",
+    f"operator_flops {_NAME} {_WINDOW}", "window_id, operator_id, phase, dtype",
+    "window_id, operator_id, phase, dtype", "w.start_ns", "w.end_ns",
 )  # fmt: skip
 TRACED_STEPS = Paged(
     TracedStep,

@@ -53,7 +53,11 @@ def nice(value: float, binary: bool = False) -> float:
             scale *= 1024
         return nice(value / scale) * scale if value / scale <= 1000 else scale * 1024
     power = float(10 ** floor(log10(value)))
-    return next(step * power for step in (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10) if step * power >= value * 0.9999)
+    return next(
+        step * power
+        for step in (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10)
+        if step * power >= value * 0.9999
+    )
 
 
 def stacked(
