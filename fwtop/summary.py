@@ -14,7 +14,7 @@ Which figures are of what:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 
 import msgspec
 
@@ -43,7 +43,6 @@ from fwtop.analysis.summary_model import (
     StepsSummary,
     Summary,
 )
-from fwtop.devices.peaks import peak
 from fwtop.queries import (
     compiles,
     device_time,
@@ -55,10 +54,9 @@ from fwtop.queries import (
     run,
     steps,
 )
-from fwtop.queries.flops_use import board_of, flops_use
+from fwtop.queries.flops_use import flops_use, peak_flops_per_s
 from fwtop.queries.input_stages import input_stages
 from fwtop.recording.model import (
-    Device,
     Framework,
     Governor,
     Run,
@@ -149,19 +147,13 @@ def gather(recording: Recording, until_ns: int | None = None) -> Facts:
             device_time.launch_delays(recording, chosen),
         ),
         step_classes=device_time.step_class_sums(recording, chosen),
-        flops=flops_use(recording, step_figures.mean_ns, _peak_flops_per_s(found), until_ns),
+        flops=flops_use(recording, step_figures.mean_ns, peak_flops_per_s(found), until_ns),
         input_stages=tuple(input_stages(recording, chosen)),
         window_memory=tuple(
             (peak, tuple(memory_peaks.holders(recording, peak.window_id, peak.device)))
             for peak in memory_peaks.memory_peaks(recording, until_ns)
         ),
     )
-
-
-def _peak_flops_per_s(found: Sequence[Device]) -> Mapping[str, float] | None:
-    board = board_of(found)
-    known = peak(board) if board is not None else None
-    return known.flops_per_s if known is not None else None
 
 
 def to_json(summary: Summary) -> bytes:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from fwtop.analysis import device_use
 from fwtop.analysis.device_use import FlopsUse
+from fwtop.devices.peaks import peak
 from fwtop.queries import device_time, operators
 from fwtop.recording.model import Device
 from fwtop.recording.store import Recording
@@ -14,12 +15,12 @@ from fwtop.recording.store import Recording
 def flops_use(
     recording: Recording,
     step_ns: float | None,
-    peak_flops_per_s: Mapping[str, float] | None,
+    peaks: Mapping[str, float] | None,
     until_ns: int | None = None,
 ) -> FlopsUse | None:
     """A process's FLOPs a step, over the windows of all that have shapes; None without any.
 
-    `step_ns` is a steady step's time, `peak_flops_per_s` one used device's peak by dtype.
+    `step_ns` is a steady step's time, `peaks` one used device's peak by dtype.
     """
     shaped, steps = device_time.shaped_windows(recording, until_ns=until_ns)
     if not shaped:
@@ -32,10 +33,17 @@ def flops_use(
         steps,
         step_ns,
         device_use.coverage(kernels, device_time.operator_flops(recording, shaped)),
-        peak_flops_per_s,
+        peaks,
         devices=len(used) // processes if processes else 1,
         tf32=device_use.runs_as_tf32(kernels),
     )
+
+
+def peak_flops_per_s(devices: Sequence[Device]) -> Mapping[str, float] | None:
+    """One used device's peak by dtype; None where they differ, or the board is not known."""
+    board = board_of(devices)
+    known = peak(board) if board is not None else None
+    return known.flops_per_s if known is not None else None
 
 
 def board_of(devices: Sequence[Device]) -> str | None:

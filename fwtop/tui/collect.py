@@ -15,6 +15,7 @@ from fwtop.queries import compiles, devices, host, memory, run, step_bins, steps
 from fwtop.recording.model import Device, DeviceProcess, MemorySample, Process, Run, Step
 from fwtop.recording.schema import ROLLUP_NS
 from fwtop.recording.store import Recording, RecordingError
+from fwtop.tui.device_time_reader import DeviceTimeReader
 from fwtop.tui.readers import BinsReader, LogReader, OperatorsReader
 from fwtop.tui.snapshot import (
     Allocator,
@@ -55,6 +56,7 @@ class Collector:
         self._bins = BinsReader(recording)
         self._log = LogReader(recording)
         self._operators = OperatorsReader(recording)
+        self._device_time = DeviceTimeReader(recording)
         self._findings: FindingsView | None = None
         self._findings_state = ""
         self._findings_due_s = 0.0
@@ -71,7 +73,7 @@ class Collector:
             "steps": lambda: self._steps(wanted, moment, axis),
             "operators": lambda: self._operators.view(wanted, moment),
             "compile": lambda: self._compile(wanted, moment),
-            "gpus": lambda: self._gpus(this, moment, axis),
+            "gpus": lambda: self._gpus(this, wanted, moment, axis),
             "host": lambda: self._host(moment, axis),
             "log": lambda: self._log.view(wanted, moment),
             "findings": lambda: self._found(this),
@@ -155,7 +157,7 @@ class Collector:
             totals=compiles.totals(self.recording, moment.until_ns),
         )  # fmt: skip
 
-    def _gpus(self, this: Run, moment: Moment, axis: TimeAxis) -> GpusView:
+    def _gpus(self, this: Run, wanted: Wanted, moment: Moment, axis: TimeAxis) -> GpusView:
         recording = self.recording
         found = devices.devices(recording)
         users = devices.device_processes(recording)
@@ -172,6 +174,7 @@ class Collector:
             axis=axis,
             allocators=self._allocators(this, moment, axis, found, users),
             out_of_memory=memory.out_of_memory(recording, moment.until_ns),
+            device_time=self._device_time.view(moment, found) if wanted.full == "gpus" else None,
         )
 
     def _allocators(

@@ -59,6 +59,27 @@ PHASE_LETTERS = {
     "optimizer": "O",
     "other": "·",
 }
+CLASS_COLOURS = {
+    "kernel": SLATE,
+    "memcpy": OLIVE,
+    "memset": TEAL,
+    "communication": PURPLE,
+    "runtime": BLUE,
+    "dataloader": ORANGE,
+    "cpu_op": GREEN,
+    "other": GREY,
+}
+"""What a traced step's wall time goes to."""
+CLASS_LETTERS = {
+    "kernel": "K",
+    "memcpy": "M",
+    "memset": "Z",
+    "communication": "C",
+    "runtime": "L",
+    "dataloader": "I",
+    "cpu_op": "O",
+    "other": "·",
+}
 
 ROLES = MappingProxyType(
     {
@@ -92,6 +113,11 @@ ROLES = MappingProxyType(
         **{
             f"block {name}": _style(colour, reverse=True, bold=True)
             for name, colour in PHASE_COLOURS.items()
+        },
+        **{f"class {name}": _style(colour) for name, colour in CLASS_COLOURS.items()},
+        **{
+            f"block {name}": _style(colour, reverse=True, bold=True)
+            for name, colour in CLASS_COLOURS.items()
         },
         **{
             f"{lower} over {upper}": _style(PHASE_COLOURS[lower], PHASE_COLOURS[upper])

@@ -67,6 +67,18 @@ def _bin(sums: step_bins.StepBinSums) -> StepBin:
     return StepBin(sums.count, mean, sums.duration_max_ns, phases, sums.samples_sum)
 
 
+def chosen_windows(recording: Recording, moment: Moment) -> tuple[list[int], Window | None]:
+    """The newest windows that count, or the one nearest to the cursor."""
+    if moment.cursor_ns is None:
+        return operators.window_ids(recording, None, moment.until_ns)[-NEWEST_WINDOWS:], None
+    at = moment.cursor_ns
+    decoded = [w for w in operators.windows(recording) if w.state == "decoded"]
+    if not decoded:
+        return [], None
+    near = min(decoded, key=lambda w: max(w.start_ns - at, at - w.end_ns, 0))
+    return [near.id], near
+
+
 class OperatorsReader:
     """Sums over windows are asked for again only when there is another window."""
 
@@ -77,24 +89,12 @@ class OperatorsReader:
 
     def view(self, wanted: Wanted, moment: Moment) -> OperatorsView:
         """Operators of all windows, or of the one nearest to the cursor."""
-        chosen, window = self._chosen(moment)
+        chosen, window = chosen_windows(self._recording, moment)
         full = wanted.full == "operators"
         key = (tuple(chosen), full, wanted.operator if full else None)
         if self._view is None or key != self._key:
             self._key, self._view = key, self._read(chosen, window, full, wanted.operator)
         return self._view
-
-    def _chosen(self, moment: Moment) -> tuple[list[int], Window | None]:
-        if moment.cursor_ns is None:
-            return operators.window_ids(self._recording, None, moment.until_ns)[
-                -NEWEST_WINDOWS:
-            ], None
-        at = moment.cursor_ns
-        decoded = [w for w in operators.windows(self._recording) if w.state == "decoded"]
-        if not decoded:
-            return [], None
-        near = min(decoded, key=lambda w: max(w.start_ns - at, at - w.end_ns, 0))
-        return [near.id], near
 
     def _read(
         self, chosen: list[int], window: Window | None, full: bool, selected: str | None
@@ -117,6 +117,7 @@ class OperatorsReader:
             failed=failed,
             trends={name: operators.operator_trend(recording, name) for name in names},
             details=operators.details(recording, selected) if full and selected else (),
+            levels=operators.levels(recording, chosen),
         )
 
 

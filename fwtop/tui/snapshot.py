@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from fwtop.analysis.device_use import DeviceUse, FlopsUse
 from fwtop.analysis.log_lines import Level
 from fwtop.analysis.steps import StepFigures
 from fwtop.analysis.summary_model import FindingSummary
@@ -20,6 +21,7 @@ from fwtop.recording.model import (
     HostProcess,
     HostSample,
     KernelRow,
+    LevelCount,
     Mark,
     MemorySample,
     Notice,
@@ -29,6 +31,8 @@ from fwtop.recording.model import (
     Process,
     Run,
     Step,
+    StepClasses,
+    StepClassSums,
     Window,
 )
 
@@ -120,6 +124,8 @@ class OperatorsView:
     failed: Window | None
     trends: Mapping[str, Sequence[float]]
     details: Sequence[OperatorDetail]
+    levels: Sequence[LevelCount] = ()
+    """How many of the windows were taken at which of the profiler's levels, where it has them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +153,29 @@ class Allocator:
 
 
 @dataclass(frozen=True, slots=True)
+class DeviceTimeView:
+    """Where the devices' time went over the windows shown. Sums, over `steps` traced steps."""
+
+    windows: int
+    steps: int
+    window: Window | None
+    """The one window nearest to the cursor, if there is a cursor."""
+    use: DeviceUse | None
+    sums: StepClassSums | None
+    recent: Sequence[StepClasses]
+    """The last traced steps, oldest first."""
+    flops: FlopsUse | None
+    span_ns: int
+    busy_ns: int
+    compute_ns: int
+    communication_ns: int
+    overlap_ns: int
+    host_wait_ns: int
+    kernel_wait_ns: int
+    other_wait_ns: int
+
+
+@dataclass(frozen=True, slots=True)
 class GpusView:
     """Devices, their latest samples, and the samples along the axis."""
 
@@ -158,6 +187,8 @@ class GpusView:
     allocators: Mapping[int, Allocator] = field(default_factory=dict)
     """By device; one that no process of the run has memory on is absent."""
     out_of_memory: Sequence[OutOfMemory] = ()
+    device_time: DeviceTimeView | None = None
+    """On the full screen."""
 
 
 @dataclass(frozen=True, slots=True)

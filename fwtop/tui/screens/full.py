@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import ClassVar
 
 from textual import on
@@ -14,6 +15,7 @@ from fwtop.tui.screens.panel_screen import LAST_HINTS, PanelScreen
 from fwtop.tui.snapshot import Snapshot, Wanted
 from fwtop.tui.widgets.allocators import out_of_memory_rows
 from fwtop.tui.widgets.compiles import CompileEvents, CompileTree
+from fwtop.tui.widgets.device_time import DeviceTime
 from fwtop.tui.widgets.findings import Findings
 from fwtop.tui.widgets.gpus import GpuHistory, GpuProcesses, Gpus
 from fwtop.tui.widgets.host import Host, HostHistory, HostProcesses
@@ -23,6 +25,10 @@ from fwtop.tui.widgets.operators import Kernels, OperatorDetails, Operators
 from fwtop.tui.widgets.panel import Panel
 from fwtop.tui.widgets.steps import Distribution, PhasesOverTime, SlowestSteps, Steps
 from fwtop.tui.widgets.table import Table
+
+BOTH_WIDTH, BOTH_HEIGHT = 170, 44
+"""From this size on, the GPUs' history and their time are side by side."""
+SMALL_HEIGHT = 30
 
 
 class FullScreen(PanelScreen):
@@ -123,8 +129,6 @@ class OperatorsScreen(FullScreen):
 
     def wanted(self, before: Wanted) -> Wanted:
         """With the selected operator."""
-        from dataclasses import replace
-
         item = self.query_one("#operators", Operators).chosen()
         return replace(super().wanted(before), operator=item.name if item else None)
 
@@ -166,36 +170,89 @@ class CompileScreen(FullScreen):
 
 
 class GpusScreen(FullScreen):
-    """GPUs with their history and who is on them."""
+    """GPUs with their history and who is on them; `t` shows where their time went instead.
+
+    A wide screen shows both. A recording without readings of the devices begins with their time.
+    """
 
     SUBJECT = "gpus"
     AUTO_FOCUS = "#gpu_processes"
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("t", "time", "Device time")]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._chosen: str | None = None
+        self._put: frozenset[str] | None = None
 
     def panels(self) -> list[Panel]:
-        """Rows, history, processes."""
+        """Rows, history, processes, the devices' time."""
         return [
             Gpus(full=True),
             GpuHistory(full=True, id="gpu_history"),
             GpuProcesses(full=True, id="gpu_processes"),
+            DeviceTime(full=True, id="device_time"),
         ]
 
+    def _shown(self, width: int, height: int) -> frozenset[str]:
+        """`history`, `time`, or both where there is room for both."""
+        view = self.snapshot.gpus if self.snapshot is not None else None
+        if self._chosen is not None:
+            return frozenset({self._chosen})
+        told = (
+            view is not None and view.device_time is not None and view.device_time.use is not None
+        )
+        if told and view is not None and not view.latest:
+            return frozenset({"time"})
+        if told and width >= BOTH_WIDTH and height >= BOTH_HEIGHT:
+            return frozenset({"history", "time"})
+        return frozenset({"history"})
+
     def split(self, width: int, height: int) -> Split:
-        """Rows above, history, processes."""
+        """Rows above; below them history and processes, or the devices' time, or all."""
+        self._put = self._shown(width, height)
+        lines = self._lines(width)
+        least, most = min(lines, max(4, height // 3)), max(4, min(lines, height // 2))
+        history = (
+            Part("gpu_history", 4, 6, priority=1),
+            Part("gpu_processes", 2, 4, priority=2),
+        )
+        if len(self._put) > 1:
+            both = (Part(Split(history), 1, 60), Part("device_time", 1, 80))
+            below = Part(Split(both, across=True), 6, 12)
+            return Split((Part("gpus", 1, least, most=most), below))
+        if "time" in self._put:
+            few = 3 if height < SMALL_HEIGHT else 6
+            rows = Part("gpus", 1, min(lines, few), priority=1, most=min(most, few))
+            return Split((rows, Part("device_time", 6, 10)))
+        return Split((Part("gpus", 1, least, most=most), *history))
+
+    def _lines(self, width: int) -> int:
         count = len(self.snapshot.devices) if self.snapshot is not None else 1
         view = self.snapshot.gpus if self.snapshot is not None else None
         parts = 90 if self.snapshot is None or not self.snapshot.memory else 135
         lines = count * (1 + parts // max(40, width - 60)) + 2
         if view is not None:
             lines += len(out_of_memory_rows(view.out_of_memory, width, full=True))
-        return Split(
-            (
-                Part(
-                    "gpus", 1, min(lines, max(4, height // 3)), most=max(4, min(lines, height // 2))
-                ),
-                Part("gpu_history", 4, 6, priority=1),
-                Part("gpu_processes", 2, 4, priority=2),
-            )
-        )
+        return lines
+
+    def hints(self) -> tuple[Hint, ...]:
+        """With the switch."""
+        other = "history" if self._put == frozenset({"time"}) else "device time"
+        return (("t", "t", other), *super().hints())
+
+    def action_time(self) -> None:
+        """The devices' time instead of their history, and back."""
+        self._chosen = "history" if self._put == frozenset({"time"}) else "time"
+        self.put_frames()
+        self.query_one("#device_time" if self._chosen == "time" else "#gpu_processes").focus()
+        self.show_keys()
+
+    def watch_snapshot(self, before: Snapshot | None, after: Snapshot | None) -> None:
+        """What it begins with is known with the first picture."""
+        super().watch_snapshot(before, after)
+        if self._put is not None and self._put != self._shown(*self.size):
+            self.put_frames()
+            self.show_keys()
 
 
 class HostScreen(FullScreen):
