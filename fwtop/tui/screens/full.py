@@ -19,9 +19,10 @@ from fwtop.tui.widgets.device_time import DeviceTime
 from fwtop.tui.widgets.findings import Findings
 from fwtop.tui.widgets.gpus import GpuHistory, GpuProcesses, Gpus
 from fwtop.tui.widgets.host import Host, HostHistory, HostProcesses
+from fwtop.tui.widgets.kernels import Kernels
 from fwtop.tui.widgets.key_line import Hint
 from fwtop.tui.widgets.log import Log
-from fwtop.tui.widgets.operators import Kernels, OperatorDetails, Operators
+from fwtop.tui.widgets.operators import OperatorDetails, Operators
 from fwtop.tui.widgets.panel import Panel
 from fwtop.tui.widgets.steps import Distribution, PhasesOverTime, SlowestSteps, Steps
 from fwtop.tui.widgets.table import Table

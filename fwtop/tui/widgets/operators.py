@@ -12,7 +12,7 @@ from fwtop.formatting import (
     format_time_of_run,
     plural,
 )
-from fwtop.recording.model import KernelRow, OperatorDetail, OperatorRow
+from fwtop.recording.model import OperatorDetail, OperatorRow
 from fwtop.tui import charts
 from fwtop.tui.drawing import Row, Span, fit
 from fwtop.tui.palette import PHASE_LETTERS
@@ -239,49 +239,3 @@ def _detail(detail: OperatorDetail, width: int) -> Row:
         (fit(f"{format_short_count(detail.calls)}×", 7, "right") + " ", "text"),
         (fit(detail.value, width - 18, keep_end=detail.kind == "source"), "code"),
     ]
-
-
-class Kernels(Table[KernelRow]):
-    """Kernels, copies and fills on the device."""
-
-    SUBJECT = "operators"
-    TITLE = "Kernels"
-    SORT = "time"
-    NEEDS = frozenset({"operators"})
-    ABOUT = "What ran on the device in the trace windows, per traced step."
-
-    def awaited(self, snapshot: Snapshot) -> str | None:
-        """There may be no device."""
-        view = snapshot.operators
-        if view is None or not view.rows:
-            return "No trace window yet."
-        if not view.kernels:
-            return "No kernels: nothing ran on a GPU in the traced steps."
-        return None
-
-    def items(self, snapshot: Snapshot) -> Sequence[KernelRow]:
-        """Kernels."""
-        return snapshot.operators.kernels if snapshot.operators else ()
-
-    def key_of(self, item: KernelRow) -> str:
-        """Its name."""
-        return item.name
-
-    def columns(self, snapshot: Snapshot) -> Sequence[Column[KernelRow]]:
-        """Name and time."""
-        view = snapshot.operators
-        assert view is not None
-        steps = max(1, view.steps)
-        whole = sum(row.total_ns for row in view.kernels) or 1
-        return (
-            Column("name", "kernel", 0, lambda r: (r.name, "text"), lambda r: r.name, "left"),
-            Column("family", "family", 13, lambda r: (r.family, "dim"), lambda r: r.family,
-                   "left", rank=2),
-            Column("time", "time/step", 10,
-                   lambda r: (format_duration(r.total_ns / steps), "strong"),
-                   lambda r: r.total_ns),
-            Column("share", "share", 8, lambda r: (f"{r.total_ns / whole * 100:.1f}%", "text"),
-                   rank=1),
-            Column("calls", "calls", 8, lambda r: (format_short_count(r.calls / steps), "text"),
-                   lambda r: r.calls, rank=1),
-        )  # fmt: skip
