@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fwtop.queries.rows import fetch, fetch_int, fetch_rows, id_list
-from fwtop.recording.model import KernelRow, OperatorDetail, OperatorRow, Window
+from fwtop.recording.model import KernelRow, LevelCount, OperatorDetail, OperatorRow, Window
 from fwtop.recording.store import Recording
 
 _WINDOW_COLUMNS = (
@@ -61,6 +61,20 @@ def traced_steps(recording: Recording, window_ids: Sequence[int] | None = None) 
             (_chosen(recording, window_ids),),
         )
         or 0
+    )
+
+
+def levels(recording: Recording, window_ids: Sequence[int] | None = None) -> list[LevelCount]:
+    """The levels of detail that windows were taken at, most windows first.
+
+    Empty where the profiler has no levels.
+    """
+    return fetch_rows(
+        recording,
+        LevelCount,
+        "SELECT level, count(*) FROM windows WHERE level IS NOT NULL"
+        " AND id IN (SELECT value FROM json_each(?1)) GROUP BY level ORDER BY count(*) DESC, level",
+        (_chosen(recording, window_ids),),
     )
 
 

@@ -188,6 +188,14 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True)
+class LevelCount:
+    """How many windows were taken at one of the profiler's levels of detail."""
+
+    level: str
+    windows: int
+
+
+@dataclass(frozen=True, slots=True)
 class OperatorRow:
     """An operator over some windows: sums over `steps` traced steps."""
 

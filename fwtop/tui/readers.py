@@ -5,14 +5,22 @@ Each belongs to one open recording and runs in the watcher's thread.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from fwtop.analysis.log_lines import Level
-from fwtop.queries import log, operators, run, step_bins
-from fwtop.recording.model import PHASES, LogChunk, Run, Window
+from fwtop.queries import device_time, log, operators, run, step_bins
+from fwtop.recording.model import PHASES, LogChunk, OperatorFlops, Run, Window
 from fwtop.recording.store import Recording
 from fwtop.tui.script_terminal import MAX_COLUMNS, SCREEN_LINES, ScriptTerminal
-from fwtop.tui.snapshot import LogView, Moment, OperatorsView, StepBin, TimeAxis, Wanted
+from fwtop.tui.snapshot import (
+    LogView,
+    Moment,
+    OperatorsView,
+    StepBin,
+    TimeAxis,
+    Wanted,
+    WindowMemoryView,
+)
 
 NEWEST_WINDOWS = 200
 TRENDS = 60
@@ -91,10 +99,23 @@ class OperatorsReader:
         """Operators of all windows, or of the one nearest to the cursor."""
         chosen, window = chosen_windows(self._recording, moment)
         full = wanted.full == "operators"
-        key = (tuple(chosen), full, wanted.operator if full else None)
+        newest = operators.newest_window(self._recording) if full else None  # it may be deep
+        key = (tuple(chosen), window, full, wanted.operator if full else None, newest)
         if self._view is None or key != self._key:
             self._key, self._view = key, self._read(chosen, window, full, wanted.operator)
         return self._view
+
+    def _memory(self) -> Iterator[WindowMemoryView]:
+        starts = {window.id: window.start_ns for window in operators.windows(self._recording)}
+        for peak in memory_peaks.memory_peaks(self._recording):
+            where = (self._recording, peak.window_id, peak.device)
+            yield WindowMemoryView(
+                device=peak.device,
+                window_start_ns=starts.get(peak.window_id, 0),
+                peak_bytes=max(0, peak.peak_bytes),
+                points=memory_peaks.timeline(*where),
+                holders=memory_peaks.holders(*where),
+            )
 
     def _read(
         self, chosen: list[int], window: Window | None, full: bool, selected: str | None
@@ -117,8 +138,20 @@ class OperatorsReader:
             failed=failed,
             trends={name: operators.operator_trend(recording, name) for name in names},
             details=operators.details(recording, selected) if full and selected else (),
+            stages=input_stages(recording, chosen) if full else (),
+            memory=tuple(self._memory()) if full else (),
+            flops=self._flops(window, chosen) if full else {},
             levels=operators.levels(recording, chosen),
         )
+
+    def _flops(
+        self, window: Window | None, chosen: list[int]
+    ) -> dict[tuple[str, str], OperatorFlops]:
+        """From the windows that have shapes, whether they count otherwise or not."""
+        recording = self._recording
+        shaped = chosen if window is not None else device_time.shaped_windows(recording)[0]
+        rows = device_time.operator_flops(recording, shaped) if shaped else []
+        return {(row.name, row.phase): row for row in rows}
 
 
 def terminal_size(this: Run) -> tuple[int, int]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fwtop.formatting import (
-    UNKNOWN,
     format_bytes,
     format_duration,
+    format_flops,
+    format_flops_per_s,
     format_short_count,
     format_time_of_run,
     plural,
@@ -35,6 +36,10 @@ class Operators(Table[OperatorRow]):
         "steps they come from. Self is without the operators called inside, total with them; "
         "share is of all self time. Phase letters: I input, F forward, B backward, O optimizer, "
         "· other. A trend is the self time in the last windows, oldest at the left.\n"
+        "Some frameworks' profilers have levels of detail, and the headline says at which the "
+        "windows were taken. At TensorFlow's level 2 operators that it knows to be cheap are left "
+        "out; level 3 has them all and costs more, so it is taken now and then. An operator that "
+        "only level 3 sees is averaged over all steps, and so is told too low.\n"
         "s next column, S the other way, / filter, c traces one step in depth now."
     )
 
@@ -55,10 +60,11 @@ class Operators(Table[OperatorRow]):
             row += [(f"/{self.needle}", "key"), ("  ", "dim")]
         if view.window is not None:
             deep = "deep " if view.window.deep else ""
+            level = f", level {view.window.level}" if view.window.level else ""
             return [*row, (f"{deep}window at {format_time_of_run(view.window.start_ns)}, "
-                           f"{plural(view.steps, 'step')}", "dim")]  # fmt: skip
+                           f"{plural(view.steps, 'step')}", "dim"), (level, "dim")]  # fmt: skip
         text = f"{plural(view.steps, 'traced step')} in {plural(view.windows, 'window')}"
-        return [*row, (text, "dim")]
+        return [*row, (text, "dim"), (_levels(view), "dim")]
 
     def items(self, snapshot: Snapshot) -> Sequence[OperatorRow]:
         """Operators by name, phase and device."""
@@ -124,22 +130,33 @@ class Operators(Table[OperatorRow]):
                        lambda r: (format_bytes(_over(r.self_allocated_bytes, steps)), "text"),
                        lambda r: r.self_allocated_bytes, rank=7)
             )  # fmt: skip
-        if self.full and any(row.flops is not None for row in view.rows):
+        if self.full and view.flops:
             columns.append(
-                Column("flops", "FLOP/s", 9, lambda r: (_flop_rate(r), "text"),
-                       lambda r: r.flops, rank=8)
+                Column("flops", "FLOP/s", 12,
+                       lambda r: (format_flops_per_s(_flop_rate(view, r)), "text"),
+                       lambda r: _flop_rate(view, r), rank=6)
             )  # fmt: skip
         return columns
+
+
+def _levels(view: OperatorsView) -> str:
+    """At which levels of detail, where there are any: `: 3 at level 2, 1 at level 3`."""
+    if len(view.levels) == 1 and view.levels[0].windows == view.windows:
+        return f", level {view.levels[0].level}"
+    counts = ", ".join(f"{one.windows} at level {one.level}" for one in view.levels)
+    return f": {counts}" if counts else ""
 
 
 def _over(value: int | None, steps: int) -> float | None:
     return None if value is None else value / steps
 
 
-def _flop_rate(row: OperatorRow) -> str:
-    if not row.flops or not row.self_ns:
-        return UNKNOWN
-    return format_short_count(row.flops / row.self_ns * 1e9)
+def _flop_rate(view: OperatorsView, row: OperatorRow) -> float | None:
+    """Where the work was done: on the device, if any of it ran there."""
+    flops = view.flops.get((row.name, row.phase))
+    if flops is None or (flops.device_ns is not None) != (row.device == "gpu"):
+        return None
+    return flops.flops_per_s
 
 
 def _awaited(snapshot: Snapshot, view: OperatorsView | None) -> str:
@@ -205,9 +222,27 @@ class OperatorDetails(Panel):
                     *charts.bar(row.self_ns / most, max(4, width - 36)),
                 ]
             )
+        rows += _flops(view, item)
         rows += _trend(view, item, width)
         rows += _details(view, item, width)
         return rows[:height]
+
+
+def _flops(view: OperatorsView, item: OperatorRow) -> list[Row]:
+    rows: list[Row] = []
+    for flops in view.flops.values():
+        if flops.name == item.name and flops.calls:
+            where = "cpu" if flops.device_ns is None else "gpu"
+            rows.append(
+                [
+                    (f"{PHASE_LETTERS.get(flops.phase, '·')} ", "dim"),
+                    (format_flops(flops.flops / flops.calls), "strong"),
+                    (" a call, ", "dim"),
+                    (format_flops_per_s(flops.flops_per_s), "strong"),
+                    (f" on the {where}", "dim"),
+                ]
+            )
+    return rows
 
 
 def _trend(view: OperatorsView, item: OperatorRow, width: int) -> list[Row]:
