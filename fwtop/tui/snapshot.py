@@ -26,6 +26,7 @@ from fwtop.recording.model import (
     MemorySample,
     Notice,
     OperatorDetail,
+    OperatorFlops,
     OperatorRow,
     OutOfMemory,
     Process,
@@ -124,6 +125,8 @@ class OperatorsView:
     failed: Window | None
     trends: Mapping[str, Sequence[float]]
     details: Sequence[OperatorDetail]
+    flops: Mapping[tuple[str, str], OperatorFlops] = field(default_factory=dict)
+    """By name and phase, where shapes tell them; on the full screen."""
     levels: Sequence[LevelCount] = ()
     """How many of the windows were taken at which of the profiler's levels, where it has them."""
 
