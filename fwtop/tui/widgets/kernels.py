@@ -57,7 +57,7 @@ class Kernels(Table[KernelRow]):
         def tensor_cores(row: KernelRow) -> Span:
             return ("TC", "good") if uses_tensor_cores(row.name) else ("", "text")
 
-        columns = [
+        columns: list[Column[KernelRow]] = [
             Column("name", "kernel", 0, lambda r: (r.name, "text"), lambda r: r.name, "left",
                    least=18),
             Column("family", "family", 13, lambda r: (r.family, "dim"), lambda r: r.family,
