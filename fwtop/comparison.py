@@ -76,10 +76,11 @@ def gather(recording: Recording, source: str | None = None) -> RunFacts:
     """All that a comparison needs of one run. Raises RecordingError if it is damaged."""
     lead = steps.lead_process(recording)
     first = steps.first_step(recording, lead)
+    facts = summary.gather(recording)
     return RunFacts(
         path=source or str(recording.path),
-        facts=summary.gather(recording),
-        summary=summary.summarize(recording),
+        facts=facts,
+        summary=summary.of_facts(recording, facts),
         sample=tuple(queries.sampled_steps(recording, lead)),
         apart=queries.apart(recording, lead),
         work=queries.traced_work(recording, lead),

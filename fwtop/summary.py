@@ -63,7 +63,7 @@ from fwtop.recording.model import (
 )
 from fwtop.recording.store import Recording
 
-__all__ = ["SCHEMA_VERSION", "Summary", "gather", "summarize", "to_json"]
+__all__ = ["SCHEMA_VERSION", "Summary", "gather", "of_facts", "summarize", "to_json"]
 
 MAX_COMPILE_EVENTS = 200
 """Newest kept in a summary; the counts are of all."""
@@ -74,7 +74,11 @@ _LISTED = ("compile", "trace", "retrace", "recompile", "graph_break", "xla", "fa
 
 def summarize(recording: Recording, until_ns: int | None = None) -> Summary:
     """Sum a recording up. Raises RecordingError if it is damaged or another version's."""
-    facts = gather(recording, until_ns)
+    return of_facts(recording, gather(recording, until_ns), until_ns)
+
+
+def of_facts(recording: Recording, facts: Facts, until_ns: int | None = None) -> Summary:
+    """The summary of a recording whose facts have been gathered, until the same moment."""
     frameworks = run.frameworks(recording)
     return Summary(
         schema_version=SCHEMA_VERSION,

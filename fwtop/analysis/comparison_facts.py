@@ -25,7 +25,7 @@ class ApartSums:
 
 @dataclass(frozen=True, slots=True)
 class WorkSums:
-    """An operator, kernel or family over some windows; what is per window is of all of them."""
+    """An operator, kernel or family over some windows, and over those of them that tell the spread."""
 
     name: str
     """Of a family: its own."""
@@ -35,7 +35,7 @@ class WorkSums:
     self_ns: int
     total_ns: int | None
     rate_sum: float
-    """Sum over the windows of self time a step in ns."""
+    """Sum over the windows that tell the spread of self time a step in ns."""
     rate_square_sum: float
 
 
@@ -56,8 +56,10 @@ class TracedWork:
     """What the trace windows of a run hold."""
 
     windows: int = 0
+    spread_windows: int = 0
+    """Of those, how many tell how far their figures are apart."""
     steps: int = 0
-    """In those windows: what to divide sums by."""
+    """In the windows: what to divide sums by."""
     deep_steps: int = 0
     operators: tuple[WorkSums, ...] = ()
     families: tuple[WorkSums, ...] = ()

@@ -192,12 +192,13 @@ def _estimate(
     sums: WorkSums | None, work: TracedWork, fewest: int = FEWEST_WINDOWS
 ) -> Estimate | None:
     """Self time a step over the windows, those without it counted as 0; None with too few."""
-    windows = work.windows
-    if windows < fewest:
+    count = work.spread_windows
+    if count < fewest:
         return None
+    value = sums.self_ns / max(1, work.steps) if sums else 0.0
     total, squares = (sums.rate_sum, sums.rate_square_sum) if sums else (0.0, 0.0)
-    variance = max(0.0, squares - total * total / windows) / (windows - 1)
-    return Estimate(total / windows, sqrt(variance / windows), windows - 1)
+    variance = max(0.0, squares - total * total / count) / (count - 1)
+    return Estimate(value, sqrt(variance / max(1, work.windows)), count - 1)
 
 
 def _changes(base: Baseline, sides: Sides, known: Sequence[bool]) -> Changes:

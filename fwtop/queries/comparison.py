@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from random import Random
 
@@ -18,6 +19,9 @@ MOST_ROWS = 20_000
 """Of operators, kernels or details: no training has as many; a hostile recording may."""
 SATURATED = 0.9
 """Share of the host's cores from which one counts on none being free."""
+
+SPREAD_WINDOWS = 64
+"""How many of a run's windows tell how far these are apart, evenly spread; sums are of all."""
 
 _STEP_COLUMNS = (
     "process_id, step_index, start_ns, duration_ns, input_ns, h2d_ns, forward_ns, backward_ns,"
@@ -95,14 +99,21 @@ def traced_work(recording: Recording, process_id: int | None) -> TracedWork:
     if not chosen:
         return TracedWork()
     deep = _deep(recording, chosen)
+    spread = chosen[:: -(-len(chosen) // SPREAD_WINDOWS)]
+    found = [
+        sums
+        for source in (_OPERATORS, _KERNELS)
+        for sums in _work(recording, chosen, spread, source)
+    ]
     return TracedWork(
         windows=len(chosen),
+        spread_windows=len(spread),
         steps=operators.traced_steps(recording, chosen),
         deep_steps=operators.traced_steps(recording, deep) if deep else 0,
-        operators=tuple(_work(recording, chosen, _OPERATORS, "n.name")),
-        families=tuple(_work(recording, chosen, _OPERATORS, "n.family", "NULL")),
-        kernels=tuple(_work(recording, chosen, _KERNELS, "n.name")),
-        kernel_families=tuple(_work(recording, chosen, _KERNELS, "n.family", "NULL")),
+        operators=found[0],
+        families=found[1],
+        kernels=found[2],
+        kernel_families=found[3],
         details=tuple(_details(recording, deep)) if deep else (),
     )
 
@@ -126,33 +137,84 @@ def contention_ratio(recording: Recording, since_ns: int) -> float | None:
     return min(1.0, max(0.0, ratio)) if isinstance(ratio, float) else None
 
 
-_OPERATORS = "operator_stats s", "s.device", "s.self_ns", "s.total_ns"
-_KERNELS = "kernel_stats s", "'gpu'", "s.total_ns", "s.total_ns"
+@dataclass(frozen=True)
+class _Source:
+    """Where a kind of work is kept."""
+
+    table: str
+    device: str
+    self_ns: str
+
+
+_OPERATORS = _Source("operator_stats", "device", "self_ns")
+_KERNELS = _Source("kernel_stats", "'gpu'", "total_ns")
+
+
+@dataclass(frozen=True, slots=True)
+class _Total:
+    id: int
+    name: str
+    family: str
+    device: str
+    calls: int
+    self_ns: int
+    total_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Spread:
+    key: str
+    device: str
+    rate_sum: float
+    rate_square_sum: float
 
 
 def _work(
-    recording: Recording,
-    chosen: Sequence[int],
-    source: tuple[str, str, str, str],
-    key: str,
-    total: str = "sum(total_ns)",
-) -> list[WorkSums]:
-    """Sums by `key` and device, with those of each window's time a step; most self time first."""
-    table, device, self_ns, total_ns = source
-    return fetch_rows(
+    recording: Recording, chosen: Sequence[int], spread: Sequence[int], source: _Source
+) -> tuple[tuple[WorkSums, ...], tuple[WorkSums, ...]]:
+    """Each by itself and by family: sums over all windows, spread over some; most time first."""
+    totals = fetch_rows(
         recording,
-        WorkSums,
-        f"SELECT key, family, device, sum(calls), sum(self_ns), {total},"
-        " sum(rate), sum(rate * rate) FROM ("
-        f"  SELECT {key} AS key, n.family AS family, {device} AS device, sum(s.calls) AS calls,"
-        f"  sum({self_ns}) AS self_ns, sum({total_ns}) AS total_ns,"
-        f"  sum({self_ns}) * 1.0 / max(1, w.step_count) AS rate"
-        f"  FROM {table} JOIN windows w ON w.id = s.window_id"
-        "  JOIN operator_names n ON n.id = s.operator_id"
-        f"  WHERE s.window_id IN ({_CHOSEN}) GROUP BY 1, 3, s.window_id)"
-        " GROUP BY key, device ORDER BY sum(self_ns) DESC, key LIMIT ?2",
+        _Total,
+        "SELECT id, name, family, device, calls, self_ns, total_ns FROM ("
+        f"  SELECT operator_id, {source.device} AS device, sum(calls) AS calls,"
+        f"  sum({source.self_ns}) AS self_ns, sum(total_ns) AS total_ns FROM {source.table}"
+        f"  WHERE window_id IN ({_CHOSEN}) GROUP BY 1, 2)"
+        " JOIN operator_names ON id = operator_id ORDER BY self_ns DESC, name LIMIT ?2",
         (id_list(chosen), MOST_ROWS),
     )
+    by_name = _spread(recording, spread, source, "CAST(n.id AS TEXT)")
+    by_family = _spread(recording, spread, source, "n.family")
+    rows, families = [], dict[tuple[str, str], tuple[int, int]]()
+    for one in totals:
+        rates = by_name.get((str(one.id), one.device), (0.0, 0.0))
+        rows.append(
+            WorkSums(one.name, one.family, one.device, one.calls, one.self_ns, one.total_ns, *rates)
+        )
+        calls, self_ns = families.get((one.family, one.device), (0, 0))
+        families[one.family, one.device] = calls + one.calls, self_ns + one.self_ns
+    of_families = [
+        WorkSums(name, name, device, *sums, None, *by_family.get((name, device), (0.0, 0.0)))
+        for (name, device), sums in families.items()
+    ]
+    return tuple(rows), tuple(of_families)
+
+
+def _spread(
+    recording: Recording, windows: Sequence[int], source: _Source, key: str
+) -> dict[tuple[str, str], tuple[float, float]]:
+    """By key and device: the sums of each window's self time a step, and of its square."""
+    rows = fetch_rows(
+        recording,
+        _Spread,
+        "SELECT key, device, sum(rate), sum(rate * rate) FROM ("
+        f"  SELECT {key} AS key, {source.device} AS device,"
+        f"  sum(s.{source.self_ns}) * 1.0 / max(1, w.step_count) AS rate FROM {source.table} s"
+        "  JOIN windows w ON w.id = s.window_id JOIN operator_names n ON n.id = s.operator_id"
+        f"  WHERE s.window_id IN ({_CHOSEN}) GROUP BY 1, 2, s.window_id) GROUP BY key, device",
+        (id_list(windows),),
+    )
+    return {(row.key, row.device): (row.rate_sum, row.rate_square_sum) for row in rows}
 
 
 def _details(recording: Recording, deep: Sequence[int]) -> list[DetailSums]:

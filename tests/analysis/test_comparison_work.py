@@ -36,7 +36,7 @@ def kernels(rows: dict[str, list[float]]) -> RunFacts:
     )  # fmt: skip
     of_each = {row.family: replace(row, name=row.family) for row in sums}
     families = tuple(of_each.values())
-    return run_of(TracedWork(windows=count, steps=count, kernels=sums, kernel_families=families))
+    return run_of(TracedWork(count, count, count, kernels=sums, kernel_families=families))
 
 
 def compared(*runs: RunFacts) -> dict[str, ComparedKernel]:
