@@ -16,7 +16,9 @@ from fwtop.recording.store import open_recording
 from tests.recordings import Builder, Spec
 from tests.traces.trace_files import document, row
 
-HOSTILE = "</script><img src=x onerror=alert(1)>|`*[a](javascript:alert(1))\"'&\n\x1b[31m;=1"
+HOSTILE = (
+    "</script><img src=x onerror=document.title=1337>|`*[a](javascript:alert(1))\"'&\n\x1b[31m;=1"
+)
 FORMULA = '=HYPERLINK("http://evil.example")'
 HALF_PAIR = "\ud800"
 STARTED_NS = 1_795_428_672 * 10**9

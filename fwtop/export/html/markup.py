@@ -7,6 +7,7 @@ the one style sheet and the one script by their hashes, and nothing else.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from html import escape
 from typing import Any
@@ -25,6 +26,7 @@ Content = Markup | str | int | None | Iterable[Any]
 Attribute = str | int | float | bool | None
 
 _VOID = frozenset({"br", "col", "input", "link", "meta"})
+_CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufdd0-\ufdef\ufffe\uffff]")
 LONGEST_NAME = 2_000
 """Characters of a name; a trace may hold longer ones."""
 
@@ -36,7 +38,7 @@ def el(tag: str, *children: Content, **attributes: Attribute) -> Markup:
         if value is None or value is False:
             continue
         name = name.rstrip("_").replace("_", "-")
-        parts.append(f" {name}" if value is True else f' {name}="{escape(valid(str(value)))}"')
+        parts.append(f" {name}" if value is True else f' {name}="{escape(_shown(str(value)))}"')
     parts.append(">")
     if tag not in _VOID:
         parts.append(content(*children))
@@ -53,12 +55,17 @@ def content(*children: Content) -> Markup:
         if isinstance(child, Markup):
             parts.append(child)
         elif isinstance(child, str):
-            parts.append(escape(valid(child), quote=False))
+            parts.append(escape(_shown(child), quote=False))
         elif isinstance(child, int):
             parts.append(str(child))
         else:
             parts.append(content(*child))
     return Markup("".join(parts))
+
+
+def _shown(text: str) -> str:
+    """Valid, and without controls, which no HTML may hold."""
+    return text if text.isprintable() else _CONTROLS.sub("\ufffd", valid(text))
 
 
 def name(text: str | None) -> str:
