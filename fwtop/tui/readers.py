@@ -140,9 +140,14 @@ class OperatorsReader:
             details=operators.details(recording, selected) if full and selected else (),
             stages=input_stages(recording, chosen) if full else (),
             memory=tuple(self._memory()) if full else (),
+            detail_steps=self._deep_steps() if full and selected else 0,
             flops=self._flops(window, chosen) if full else {},
             levels=operators.levels(recording, chosen),
         )
+
+    def _deep_steps(self) -> int:
+        windows = operators.windows(self._recording)
+        return sum(w.step_count for w in windows if w.deep and w.state == "decoded")
 
     def _flops(
         self, window: Window | None, chosen: list[int]

@@ -125,6 +125,8 @@ class OperatorsView:
     failed: Window | None
     trends: Mapping[str, Sequence[float]]
     details: Sequence[OperatorDetail]
+    detail_steps: int = 0
+    """How many traced steps the details are of."""
     flops: Mapping[tuple[str, str], OperatorFlops] = field(default_factory=dict)
     """By name and phase, where shapes tell them; on the full screen."""
     levels: Sequence[LevelCount] = ()

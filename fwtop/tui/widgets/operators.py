@@ -258,19 +258,19 @@ def _trend(view: OperatorsView, item: OperatorRow, width: int) -> list[Row]:
 def _details(view: OperatorsView, item: OperatorRow, width: int) -> list[Row]:
     own = [detail for detail in view.details if detail.name == item.name]
     if not own:
-        return [[], [("No shapes, modules or source lines: c captures a deep window.", "dim")]]
+        return [[], [("No shapes, modules or source lines in the trace windows.", "dim")]]
     rows: list[Row] = []
     for kind, title in (("shape", "shapes"), ("module", "modules"), ("source", "source lines")):
         some = sorted((d for d in own if d.kind == kind), key=lambda d: -d.self_ns)[:6]
         if some:
-            rows += [[], [(title, "dim")]]
-            rows += [_detail(detail, width) for detail in some]
+            rows += [[], [(f"{title}, a step on the host", "dim")]]
+            rows += [_detail(detail, max(1, view.detail_steps), width) for detail in some]
     return rows
 
 
-def _detail(detail: OperatorDetail, width: int) -> Row:
+def _detail(detail: OperatorDetail, steps: int, width: int) -> Row:
     return [
-        (fit(format_duration(detail.self_ns), 9, "right") + " ", "strong"),
-        (fit(f"{format_short_count(detail.calls)}×", 7, "right") + " ", "text"),
+        (fit(format_duration(detail.self_ns / steps), 9, "right") + " ", "strong"),
+        (fit(f"{format_short_count(detail.calls / steps)}×", 7, "right") + " ", "text"),
         (fit(detail.value, width - 18, keep_end=detail.kind == "source"), "code"),
     ]
