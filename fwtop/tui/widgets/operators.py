@@ -258,7 +258,7 @@ def _trend(view: OperatorsView, item: OperatorRow, width: int) -> list[Row]:
 def _details(view: OperatorsView, item: OperatorRow, width: int) -> list[Row]:
     own = [detail for detail in view.details if detail.name == item.name]
     if not own:
-        return [[], [("No shapes, modules or source lines in the trace windows.", "dim")]]
+        return [[], [("No shapes, modules or source lines: only deep windows have them.", "dim")]]
     rows: list[Row] = []
     for kind, title in (("shape", "shapes"), ("module", "modules"), ("source", "source lines")):
         some = sorted((d for d in own if d.kind == kind), key=lambda d: -d.self_ns)[:6]
