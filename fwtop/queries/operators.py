@@ -64,6 +64,11 @@ def traced_steps(recording: Recording, window_ids: Sequence[int] | None = None) 
     )
 
 
+def newest_window(recording: Recording) -> int | None:
+    """The id of the window that was decoded last, whether it counts or not."""
+    return fetch_int(recording, "SELECT max(id) FROM windows WHERE state = 'decoded'")
+
+
 def levels(recording: Recording, window_ids: Sequence[int] | None = None) -> list[LevelCount]:
     """The levels of detail that windows were taken at, most windows first.
 

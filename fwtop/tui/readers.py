@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from fwtop.analysis.log_lines import Level
-from fwtop.queries import device_time, log, operators, run, step_bins
+from fwtop.queries import device_time, log, memory_peaks, operators, run, step_bins
+from fwtop.queries.input_stages import input_stages
 from fwtop.recording.model import PHASES, LogChunk, OperatorFlops, Run, Window
 from fwtop.recording.store import Recording
 from fwtop.tui.script_terminal import MAX_COLUMNS, SCREEN_LINES, ScriptTerminal

@@ -20,9 +20,12 @@ from fwtop.recording.model import (
     Governor,
     HostProcess,
     HostSample,
+    InputStageRow,
     KernelRow,
     LevelCount,
     Mark,
+    MemoryHolderRow,
+    MemoryPointRow,
     MemorySample,
     Notice,
     OperatorDetail,
@@ -113,6 +116,23 @@ class StepsView:
 
 
 @dataclass(frozen=True, slots=True)
+class WindowMemoryView:
+    """A device in the deep window in which its memory was highest."""
+
+    device: str
+    window_start_ns: int
+    peak_bytes: int
+    """Above what was held when the window began."""
+    points: Sequence[MemoryPointRow]
+    holders: Sequence[MemoryHolderRow]
+
+    @property
+    def held_bytes(self) -> int:
+        """All that was held at the highest point, as far as it is known."""
+        return max(self.peak_bytes, sum(holder.bytes for holder in self.holders))
+
+
+@dataclass(frozen=True, slots=True)
 class OperatorsView:
     """Operators over the windows shown, as sums over `steps` traced steps."""
 
@@ -129,6 +149,10 @@ class OperatorsView:
     """How many traced steps the details are of."""
     flops: Mapping[tuple[str, str], OperatorFlops] = field(default_factory=dict)
     """By name and phase, where shapes tell them; on the full screen."""
+    stages: Sequence[InputStageRow] = ()
+    """Of the input pipeline, on the full screen."""
+    memory: Sequence[WindowMemoryView] = ()
+    """A device each, on the full screen."""
     levels: Sequence[LevelCount] = ()
     """How many of the windows were taken at which of the profiler's levels, where it has them."""
 

@@ -19,6 +19,7 @@ from fwtop.tui.widgets.device_time import DeviceTime
 from fwtop.tui.widgets.findings import Findings
 from fwtop.tui.widgets.gpus import GpuHistory, GpuProcesses, Gpus
 from fwtop.tui.widgets.host import Host, HostHistory, HostProcesses
+from fwtop.tui.widgets.input_stages import InputStages
 from fwtop.tui.widgets.kernels import Kernels
 from fwtop.tui.widgets.key_line import Hint
 from fwtop.tui.widgets.log import Log
@@ -26,7 +27,15 @@ from fwtop.tui.widgets.operators import OperatorDetails, Operators
 from fwtop.tui.widgets.panel import Panel
 from fwtop.tui.widgets.steps import Distribution, PhasesOverTime, SlowestSteps, Steps
 from fwtop.tui.widgets.table import Table
+from fwtop.tui.widgets.window_memory import MemoryHolders, WindowMemory
 
+TABLES = {
+    "operators": "operators",
+    "kernels": "kernels",
+    "stages": "input pipeline",
+    "holders": "memory",
+}
+"""Of the operators' screen, in the order of `t`, and what the hint calls them."""
 BOTH_WIDTH, BOTH_HEIGHT = 170, 44
 """From this size on, the GPUs' history and their time are side by side."""
 SMALL_HEIGHT = 30
@@ -85,28 +94,33 @@ class StepsScreen(FullScreen):
 
 
 class OperatorsScreen(FullScreen):
-    """Operators, and the selected one in detail; `t` shows kernels instead."""
+    """Operators, and the selected one in detail; `t` shows what else the traced steps tell."""
 
     SUBJECT = "operators"
     AUTO_FOCUS = "#operators"
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("t", "kernels", "Kernels")]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("t", "next_table", "Next table")]
 
     def __init__(self) -> None:
         super().__init__()
-        self._kernels = False
+        self._table = "operators"
 
     def panels(self) -> list[Panel]:
         """Tables and detail."""
         return [
             Operators(full=True),
             Kernels(full=True, id="kernels"),
+            InputStages(full=True, id="stages"),
+            WindowMemory(full=True, id="memory"),
+            MemoryHolders(full=True, id="holders"),
             OperatorDetails(full=True, id="details"),
         ]
 
     def split(self, width: int, height: int) -> Split:
         """Detail beside the table, or below where that is too narrow."""
-        if self._kernels:
-            return Split((Part("kernels", 1, 4),))
+        if self._table == "holders":
+            return Split((Part("memory", 3, 6, priority=1), Part("holders", 4, 6)))
+        if self._table != "operators":
+            return Split((Part(self._table, 1, 4),))
         across = width >= 150
         return Split(
             (
@@ -118,14 +132,27 @@ class OperatorsScreen(FullScreen):
 
     def hints(self) -> tuple[Hint, ...]:
         """With the switch."""
-        other = "operators" if self._kernels else "kernels"
-        return (("t", "t", other), ("c", "c", "capture deep"), *super().hints())
+        return (("t", "t", TABLES[self._next()]), ("c", "c", "capture deep"), *super().hints())
 
-    def action_kernels(self) -> None:
-        """Kernels instead of operators, and back."""
-        self._kernels = not self._kernels
+    def _next(self) -> str:
+        """The next table that has something; the kernels', which says why not, if no other has."""
+        view = self.snapshot.operators if self.snapshot is not None else None
+        there = {
+            "operators": True,
+            "kernels": bool(view and view.kernels),
+            "stages": bool(view and view.stages),
+            "holders": bool(view and view.memory),
+        }
+        order = list(TABLES)
+        at = order.index(self._table) + 1
+        following = [name for name in (*order[at:], *order[: at - 1]) if there[name]]
+        return following[0] if following else "kernels"
+
+    def action_next_table(self) -> None:
+        """The next table, at last the operators again."""
+        self._table = self._next()
         self.put_frames()
-        self.query_one("#kernels" if self._kernels else "#operators").focus()
+        self.query_one(f"#{self._table}").focus()
         self.show_keys()
 
     def wanted(self, before: Wanted) -> Wanted:
