@@ -9,6 +9,7 @@ from textual.strip import Strip
 
 from fwtop.analysis.comparison_model import (
     ComparedFinding,
+    ComparedRun,
     Comparison,
     ConfigurationDifference,
     OperatorSide,
@@ -89,9 +90,9 @@ class VerdictFrame(Frame[Picture], can_focus=False):
             left = len(found) - height + 1
             return [*found[: height - 1], [(f"… {plural(left, 'more line')}: 7", "dim")]]
         for name, run in zip(snapshot.names, comparison.runs, strict=True):
-            found.append(
-                [(f"{name[0]} ", "key"), (printable(shlex.join(run.command)) or UNKNOWN, "dim")]
-            )
+            words = printable(shlex.join(run.command)) or UNKNOWN
+            row: Row = [(f"{name[0]} ", "key"), (words, "text")]
+            found.append(ends(row, [(_facts(run), "dim")], width))
         return found[:height]
 
 
@@ -208,6 +209,15 @@ def _blank_where_none(lines: Sequence[str], counts: Sequence[float]) -> list[str
         "".join(letter if count else " " for letter, count in zip(line, counts, strict=True))
         for line in lines
     ]
+
+
+def _facts(run: ComparedRun) -> str:
+    """What else tells runs apart: frameworks, devices, ranks."""
+    parts = [f"{one.name} {one.version}" for one in run.frameworks]
+    parts += dict.fromkeys(run.devices)
+    if run.world_size is not None and run.world_size > 1:
+        parts.append(f"{run.world_size} ranks")
+    return printable(", ".join(parts))
 
 
 def _verdict_rows(letter: str, verdict: Verdict, width: int) -> list[Row]:
