@@ -36,10 +36,10 @@ def _checked(event: CompileEvent) -> ImportedCompile:
     duration = event.duration_ns
     line = event.line
     return ImportedCompile(
-        key=event.key[:_MOST_TEXT],
+        key=_text(event.key) or "",
         parent_key=_text(event.parent_key),
         kind=event.kind,
-        name=event.name[:_MOST_TEXT],
+        name=_text(event.name) or "",
         compile_id=_text(event.compile_id),
         start_unix_ns=event.start_ns,
         duration_ns=None if duration is None else max(0, min(duration, _MOST)),
@@ -52,4 +52,7 @@ def _checked(event: CompileEvent) -> ImportedCompile:
 
 
 def _text(value: object) -> str | None:
-    return value[:_MOST_TEXT] if isinstance(value, str) else None
+    """Cut, and without lone surrogates, which JSON can spell and no UTF-8 can."""
+    if not isinstance(value, str):
+        return None
+    return value[:_MOST_TEXT].encode("utf-8", "replace").decode()

@@ -16,17 +16,20 @@ import msgspec
 
 from fwtop import __version__
 from fwtop.analysis.results import TemporalBreakdown
+from fwtop.formatting import plural
 from fwtop.importer.imported import Imported
 from fwtop.importer.processes import ImportedProcess
 from fwtop.recorder import statements as sql
 from fwtop.recorder.rollups import Row
 from fwtop.recorder.traced import DecodedWindow
 from fwtop.recorder.writer import Writer
+from fwtop.recording.store import RecordingError
 
 STEP_TRACED = 1
 """Of `steps.flags`: the step's time includes the profiler's."""
-_EARLIEST_UNIX_NS = 946_684_800_000_000_000
-"""The year 2000: a time before it counts from something else, a boot mostly."""
+_EARLIEST_UNIX_NS, _LATEST_UNIX_NS = 946_684_800_000_000_000, 7_258_118_400_000_000_000
+"""The years 2000 and 2200: a time before counts from something else, a boot mostly; one after them
+is damage."""
 _VENDORS = (
     (re.compile(r"nvidia|tesla|geforce|quadro|rtx|titan|\b[avhb]\d{2,3}\b", re.I), "nvidia"),
     (re.compile(r"amd|radeon|instinct|\bmi\d{2,3}|gfx\d", re.I), "amd"),
@@ -76,11 +79,24 @@ def write(
                 window_id += 1
                 writer.add_window(_window(window_id, process, file, clock))
             _add_file(writer, process, file, clock)
-        writer.flush(force=True)
+        _flush(writer)
+    if writer.bad_rows:
+        left_out = (*left_out, f"{plural(writer.bad_rows, 'row')} with impossible values")
     _add_notices(writer, files, start, left_out)
     ends = [clock.at(file, file.end_ns) for file in files]
     writer.add(sql.RUN_END, ("finishing", max(0, *ends), None, None))
-    writer.flush(force=True)
+    _flush(writer)
+
+
+def _flush(writer: Writer) -> None:
+    """Write what pends. Raises RecordingError for figures that no table can hold."""
+    try:
+        writer.flush(force=True)
+    except (OverflowError, UnicodeError, ValueError) as error:
+        raise RecordingError(
+            f"the trace's figures are beyond what a recording can hold: {error}",
+            "it is most likely damaged; trace again, fewer steps",
+        ) from error
 
 
 class _Clock:
@@ -217,7 +233,8 @@ def _add_notices(
 
 
 def _tells_time(file: Imported) -> bool:
-    return file.base_unix_ns + file.start_ns >= _EARLIEST_UNIX_NS
+    first, last = file.base_unix_ns + file.start_ns, file.base_unix_ns + file.end_ns
+    return _EARLIEST_UNIX_NS <= first <= last < _LATEST_UNIX_NS
 
 
 def _written_ns(path: Path) -> int:

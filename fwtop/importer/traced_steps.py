@@ -20,6 +20,8 @@ from fwtop.analysis.phases import named
 from fwtop.traces.model import TraceWindow
 
 _MARKED = ("input", "backward", "optimizer", "other")
+MOST_STEPS = 1_000_000
+"""A trace with more is damage, or hostile."""
 LONGEST_INDEX = 1 << 62
 """A larger step number is damage."""
 
@@ -44,7 +46,7 @@ def steps(trace: TraceWindow) -> list[ImportedStep]:
     if not bounds:
         return []
     marks["backward"] = _bridged(marks["backward"], _top_level_starts(trace))
-    return [_step(bound, marks) for bound in bounds]
+    return [_step(bound, marks) for bound in bounds[:MOST_STEPS]]
 
 
 def _step(bound: TracedStep, marks: dict[str, list[Interval]]) -> ImportedStep:

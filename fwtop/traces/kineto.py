@@ -31,6 +31,7 @@ from fwtop.traces.kineto_rows import (
     decode_plain,
     decode_rich,
     salvaged,
+    whole,
 )
 from fwtop.traces.model import (
     FRAME,
@@ -45,6 +46,7 @@ from fwtop.traces.model import (
     Track,
 )
 from fwtop.traces.salvage import salvage
+from fwtop.traces.texts import TextPool
 
 __all__ = ["Limits", "TraceError", "read"]
 
@@ -58,6 +60,8 @@ _HOST_PID = re.compile(
     rb'[^{}]{0,4096}?"pid"\s*:\s*"?(\d{1,9})\b'
 )
 """The process of a host row: categories come first, and the arguments open a brace."""
+_MOST_THREADS, _LONGEST_THREAD = 4_096, 100
+_FURTHER_THREADS = "further threads"
 _PIECES_FOR_PID, _PID_WITHIN = 16, 1 << 16
 _RICH_WITHIN = 1 << 16
 _LATEST_US = 4e15
@@ -96,8 +100,7 @@ class _Window:
         self._trace = TraceWindow(base_unix_ns=0, process=TracedProcess(framework="torch"))
         self._tracks: dict[ThreadKey, Track] = {}
         self._frames: dict[ThreadKey, Track] = {}
-        self._texts: dict[str, str] = {}
-        self._raw_texts: dict[bytes, str] = {b"": ""}
+        self._texts = TextPool()
         self._origin_us: int | None = None
         self._base_time_ns = 0
         self._rich = False
@@ -161,6 +164,8 @@ class _Window:
         elif array.damage or not self.ended:
             why = array.damage or "the array of events is not closed"
             trace.notes.append(f"the file is truncated ({why}); what was whole was read")
+        if self._texts.full:
+            trace.notes.append("it has too many names: the last ones are not told apart")
         if trace.dropped_count:
             where = "" if self._damage_at is None else f", the first near byte {self._damage_at:,}"
             trace.notes.append(f"{trace.dropped_count:,} damaged rows were left out{where}")
@@ -242,9 +247,9 @@ class _Window:
     ) -> None:
         track = tracks.get(thread)
         if track is None:
-            track = tracks[thread] = Track(thread)
+            track = self._new_track(tracks, thread)
         origin = self._origin_us or 0
-        track.names += self._pooled([row.name for row in rows])
+        track.names += self._texts.pooled([row.name for row in rows])
         track.start_ns += [int((row.ts - origin) * 1000.0 + 0.5) for row in rows]
         track.duration_ns += [int(row.dur * 1000.0 + 0.5) for row in rows]
         track.kinds += kinds
@@ -259,6 +264,14 @@ class _Window:
             )
         elif track.external_ids is not None:
             self._extend_arguments(track, [NO_ARGS] * len(rows))
+
+    def _new_track(self, tracks: dict[ThreadKey, Track], thread: ThreadKey) -> Track:
+        """A thread's; beyond a sane number of threads, one for all further ones."""
+        if len(tracks) >= _MOST_THREADS:
+            thread = _FURTHER_THREADS
+        elif isinstance(thread, str):
+            thread = thread[:_LONGEST_THREAD]
+        return tracks.setdefault(thread, Track(thread))
 
     def _extend_arguments(self, track: Track, of_rows: list[Args]) -> None:
         before = len(track) - len(of_rows)
@@ -283,9 +296,9 @@ class _Window:
         if not any(cells):  # None, UNSET, and texts that are empty
             texts = None
         elif isinstance(cells[0], (str, type(None))):
-            texts = self._pooled([cell or "" for cell in cells])
+            texts = self._texts.pooled([cell or "" for cell in cells])
         else:
-            texts = self._raw_pooled(cells)
+            texts = self._texts.decoded([b"" if cell is UNSET else bytes(cell) for cell in cells])
         if column is None:
             if texts is None:
                 return None
@@ -293,34 +306,23 @@ class _Window:
         column += texts or [""] * len(cells)
         return column
 
-    def _raw_pooled(self, cells: list[Raw | UnsetType]) -> list[str]:
-        """Unparsed JSON as text, one object a text."""
-        encoded = [b"" if cell is UNSET else bytes(cell) for cell in cells]
-        known = self._raw_texts
-        for new in set(encoded) - known.keys():
-            known[new] = new.decode("utf-8", "replace")
-        return list(map(known.__getitem__, encoded))
-
-    def _pooled(self, texts: list[str]) -> list[str]:
-        """The same texts, one object each: less memory, and their hashes are kept."""
-        return list(map(self._texts.setdefault, texts, texts))
-
     def _take_device_event(self, row: Row) -> None:
         if not _is_sound(row):
             self._drop(1)
             return
         args = arguments(row)
+        stream = whole(args.stream)
         self._trace.device_events.append(
             DeviceEvent(
                 DEVICE_KIND[row.cat],
-                self._texts.setdefault(row.name, row.name),
+                self._texts.one(row.name),
                 self._time(row),
                 int(row.dur * 1000.0 + 0.5),
-                args.device or 0,
-                _stream(row.tid) if args.stream is None else args.stream,
+                whole(args.device) or 0,
+                _stream(row.tid) if stream is None else stream,
                 args.correlation or 0,
                 args.external_id,
-                args.bytes,
+                whole(args.bytes),
                 args.elements,
                 blocks_per_sm=args.sane_blocks_per_sm,
                 occupancy_ratio=args.occupancy_ratio,

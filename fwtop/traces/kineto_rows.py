@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from fwtop.traces.model import ANNOTATION, FRAME, KERNEL, LAUNCH, MEMCPY, MEMSET, OPERATOR
 
 NOT_HOST = 255
-REFUSED = (msgspec.MsgspecError, RecursionError, OverflowError, UnicodeDecodeError)
+REFUSED = (msgspec.MsgspecError, RecursionError, OverflowError, UnicodeError)
 """What the decoders raise for text that is not what it should be."""
 
 
@@ -104,9 +104,9 @@ class Args(Struct, gc=False, frozen=True):
     types: Raw | UnsetType = field(default=UNSET, name="Input type")
     module: str | None = field(default=None, name="Module Hierarchy")
     stack: str | None = field(default=None, name="Call stack")
-    device: Int64 | None = None
-    stream: Int64 | None = None
-    bytes: Int64 | None = None
+    device: Int64 | str | None = None
+    stream: Int64 | str | None = None
+    bytes: Int64 | str | None = None
     elements_now: Int64 | None = field(default=None, name="In msg nelems")
     elements_before_22: Int64 | None = field(default=None, name="In msg size")
     memory_bytes: Int64 | None = field(default=None, name="Bytes")
@@ -142,6 +142,15 @@ class Args(Struct, gc=False, frozen=True):
 
 
 NO_ARGS = Args()
+
+
+def whole(value: int | str | None) -> int | None:
+    """A number, also where it is written as text: calls of HIP have sizes and streams so."""
+    if isinstance(value, str):
+        return int(value) if value.isascii() and value.isdecimal() and len(value) < 19 else None
+    return value
+
+
 _RAW = {"Input Dims": "shapes", "Concrete Inputs": "values", "Input type": "types"}
 
 
@@ -260,8 +269,15 @@ def salvaged(value: dict[str, Any]) -> RichRow | None:
         return None
     if not (isfinite(row.ts) and isfinite(row.dur)):
         return None
+    row.name = _clean(row.name)
+    row.tid = _clean(row.tid) if isinstance(row.tid, str) else row.tid
     row.args = _salvaged_args(args) if isinstance(args, dict) else NO_ARGS
     return row
+
+
+def _clean(text: str) -> str:
+    """Without lone surrogates, which the standard library's parser lets through."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 def _salvaged_args(args: dict[str, Any]) -> Args:
@@ -272,6 +288,8 @@ def _salvaged_args(args: dict[str, Any]) -> Args:
             for key, field_name in _RAW.items()
             if raw[key] is not None
         }
-        return replace(msgspec.convert(args, Args, strict=False), **texts)
+        found = msgspec.convert(args, Args, strict=False)
+        module, stack = (text and _clean(text) for text in (found.module, found.stack))
+        return replace(found, module=module, stack=stack, **texts)
     except REFUSED:
         return NO_ARGS

@@ -321,3 +321,23 @@ def test_allocations_tell_their_place_and_the_totals(tmp_path: Path) -> None:
     assert (event.bytes, event.on_device, event.device) == (64, True, 2)
     assert event.address == 139_000_000_000_000
     assert (event.allocated_bytes, event.reserved_bytes) == (1_064, 4_096)
+
+
+def test_rocm_s_calls_and_kernels(tmp_path: Path) -> None:
+    """HIP's runtime has CUDA's category; sizes and streams of its calls are text."""
+    path = write(
+        tmp_path / "t.json",
+        [
+            row("aten::mm", 0, 90, **{"External id": 1}),
+            row("hipLaunchKernel", 10, 5, cat="cuda_runtime", correlation=5, stream="0x55d0"),
+            row("hipMemcpyAsync", 20, 5, cat="cuda_runtime", correlation=6, bytes="4096"),
+            row("Cijk_Ailk_Bljk_SB", 30, 20, cat="kernel", tid=1, device=2, correlation=5),
+            row("CopyHostToDevice", 60, 9, cat="gpu_memcpy", tid=0, device="2", stream="3",
+                correlation=6, bytes="4096"),
+        ],
+    )  # fmt: skip
+    trace = read(path)
+    assert trace.dropped_count == 0
+    assert list(trace.tracks[0].kinds) == [OPERATOR, LAUNCH, LAUNCH]
+    found = [(e.kind, e.device, e.stream, e.correlation, e.bytes) for e in trace.device_events]
+    assert found == [("kernel", 2, 1, 5, None), ("memcpy", 2, 3, 6, 4096)]

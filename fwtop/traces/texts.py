@@ -1,0 +1,58 @@
+"""Keeps each text of a trace once, and a bounded number of them.
+
+The same text as one object costs less memory, and its hash is kept. A hostile trace could have a
+name of megabytes on every row: what comes after the bounds is not told apart any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import islice
+
+FURTHER = "(further names)"
+"""Stands for every text that came after the bounds."""
+MOST_TEXTS = 300_000
+MOST_CHARACTERS = 256 << 20
+
+
+class TextPool:
+    """The texts of one window: names, shapes, modules, stacks."""
+
+    def __init__(self, most_texts: int = MOST_TEXTS, most_characters: int = MOST_CHARACTERS):
+        self.full = False
+        """Whether texts are not told apart any more."""
+        self._most_texts = most_texts
+        self._most_characters = most_characters
+        self._characters = 0
+        self._of: dict[str, str] = {}
+        self._of_raw: dict[bytes, str] = {b"": ""}
+
+    def pooled(self, texts: Sequence[str]) -> list[str]:
+        """The same texts, one object each."""
+        known = self._of
+        if self.full:
+            return [known.get(text, FURTHER) for text in texts]
+        before = len(known)
+        found = list(map(known.setdefault, texts, texts))
+        if len(known) > before:
+            self._count(len(known) - before)
+        return found
+
+    def one(self, text: str) -> str:
+        """The same of one text."""
+        known = self._of.get(text)
+        return self.pooled((text,))[0] if known is None else known
+
+    def decoded(self, encoded: Sequence[bytes]) -> list[str]:
+        """Texts from UTF-8; what is none of it is replaced."""
+        known = self._of_raw
+        new = set(encoded) - known.keys()
+        if new and self.full:
+            return [known.get(one, FURTHER) for one in encoded]
+        for one in new:
+            known[one] = self.one(one.decode("utf-8", "replace"))
+        return list(map(known.__getitem__, encoded))
+
+    def _count(self, new: int) -> None:
+        self._characters += sum(map(len, islice(reversed(self._of), new)))
+        self.full = len(self._of) > self._most_texts or self._characters > self._most_characters
