@@ -1,4 +1,4 @@
-"""Whatever is in a TORCH_TRACE log: what is whole of it, or a TraceError; nothing else is raised."""
+"""Whatever is in a TORCH_TRACE log: what is whole of it, or a TraceError, and nothing else."""
 
 from __future__ import annotations
 
