@@ -13,6 +13,8 @@ FURTHER = "(further names)"
 """Stands for every text that came after the bounds."""
 MOST_TEXTS = 300_000
 MOST_CHARACTERS = 256 << 20
+LONGEST = 1 << 14
+"""Characters of one text; templates of kernels, and stacks, come to thousands."""
 
 
 class TextPool:
@@ -35,7 +37,12 @@ class TextPool:
         before = len(known)
         found = list(map(known.setdefault, texts, texts))
         if len(known) > before:
-            self._count(len(known) - before)
+            new = list(islice(reversed(known), len(known) - before))
+            if max(map(len, new)) > LONGEST:
+                for text in new:
+                    del known[text]
+                return self.pooled([text[:LONGEST] for text in texts])
+            self._count(new)
         return found
 
     def one(self, text: str) -> str:
@@ -50,9 +57,12 @@ class TextPool:
         if new and self.full:
             return [known.get(one, FURTHER) for one in encoded]
         for one in new:
-            known[one] = self.one(one.decode("utf-8", "replace"))
+            text = self.one(one.decode("utf-8", "replace"))
+            if len(one) > 4 * LONGEST:
+                return [self.one(raw.decode("utf-8", "replace")) for raw in encoded]
+            known[one] = text
         return list(map(known.__getitem__, encoded))
 
-    def _count(self, new: int) -> None:
-        self._characters += sum(map(len, islice(reversed(self._of), new)))
+    def _count(self, new: Sequence[str]) -> None:
+        self._characters += sum(map(len, new))
         self.full = len(self._of) > self._most_texts or self._characters > self._most_characters

@@ -41,6 +41,7 @@ _ZONE_S = 900
 """Time zones differ by quarters of an hour."""
 _WANTED = ("chromium_event", "artifact")
 """Records whose payload says something here; graphs and code are large and are not kept."""
+_MOST_PAYLOAD_BYTES = 16 << 20
 _DEFAULT_LIMITS = Limits()
 _DAMAGED = (LookupError, ValueError, TypeError, AttributeError, RecursionError, OverflowError)
 
@@ -85,6 +86,7 @@ class _Record:
     checksum: str | None
     digest: Any = field(default_factory=lambda: md5(usedforsecurity=False))
     payload_lines: int = 0
+    payload_bytes: int = 0
     payload: list[bytes] = field(default_factory=list)
     wanted: bool = False
 
@@ -92,7 +94,8 @@ class _Record:
         """A line of the payload, without its tab."""
         self.digest.update(b"\n" + line if self.payload_lines else line)
         self.payload_lines += 1
-        if self.wanted:
+        self.payload_bytes += len(line) + 1
+        if self.wanted and self.payload_bytes < _MOST_PAYLOAD_BYTES:
             self.payload.append(line)
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fwtop.traces import blocks, kineto
-from fwtop.traces.texts import FURTHER, TextPool
+from fwtop.traces.texts import FURTHER, LONGEST, TextPool
 from tests.traces.trace_files import document, row
 
 
@@ -36,6 +36,17 @@ def test_beyond_the_bounds_texts_are_not_told_apart() -> None:
         assert pool.pooled(["dd", "aa"]) == [FURTHER, "aa"]
         assert pool.decoded([b"ee", b"cc"]) == [FURTHER, FURTHER]
         assert pool.one("ff") == FURTHER
+
+
+def test_a_text_that_is_too_long_is_cut() -> None:
+    pool = TextPool()
+    long = "y" * (LONGEST + 9)
+    assert pool.pooled(["a", long, long, "b"]) == ["a", long[:LONGEST], long[:LONGEST], "b"]
+    assert pool.one(long) == long[:LONGEST]
+    huge = b"z" * (LONGEST * 5)
+    cut = "z" * LONGEST
+    assert pool.decoded([huge, b"a", huge]) == [cut, "a", cut]
+    assert not pool.full
 
 
 def test_a_trace_with_too_many_names_says_so(
