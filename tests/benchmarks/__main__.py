@@ -16,7 +16,7 @@ from tests.benchmarks import outcome
 
 NAMES = (
     "startup", "overhead", "overhead_tensorflow", "peers", "recorder_memory", "decode",
-    "decode_xplane", "compare",
+    "decode_xplane", "compare", "hta", "open_trace",
 )  # fmt: skip
 STANDALONE = ("window_cost", "viewer", "open_large")
 
