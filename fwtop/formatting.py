@@ -5,11 +5,13 @@ Owns text and its width in terminal cells; knows no colour, no widget and no tab
 
 from __future__ import annotations
 
+import shlex
 import textwrap
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import lru_cache
+from pathlib import PurePath
 
 UNKNOWN = "–"
 ELLIPSIS = "…"
@@ -158,6 +160,17 @@ def format_figure(value: float | None, unit: str) -> str:
         "celsius": format_celsius,
     }
     return formats.get(unit, format_short_count)(value)
+
+
+def format_command(command: Sequence[str]) -> str:
+    """The command as it was typed, its script without the folders before it."""
+    script = next((at for at, word in enumerate(command) if word.endswith(".py")), 0)
+    return printable(
+        shlex.join(
+            PurePath(word).name or word if at in (0, script) else word
+            for at, word in enumerate(command)
+        )
+    )
 
 
 def plural(count: int, one: str, many: str | None = None) -> str:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 import signal
-from pathlib import PurePath
 
 from textual.strip import Strip
 
 from fwtop.formatting import (
     UNKNOWN,
+    format_command,
     format_duration,
     format_rate,
     format_ratio,
@@ -71,11 +70,7 @@ def header_rows(snapshot: Snapshot, width: int, height: int) -> list[Row]:
 def command_of(run: Run) -> str:
     """The command as it was typed, its script without the folders; of a trace, what it is."""
     if run.command:
-        script = next((n for n, word in enumerate(run.command) if word.endswith(".py")), 0)
-        return shlex.join(
-            PurePath(word).name or word if n in (0, script) else word
-            for n, word in enumerate(run.command)
-        )
+        return format_command(run.command)
     return f"{run.source} {run.name}" if run.name else run.source
 
 
