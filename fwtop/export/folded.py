@@ -1,8 +1,8 @@
 """Folded stacks, a line a stack: `phase;module;operator;… WEIGHT`, self time in nanoseconds.
 
 flamegraph.pl, inferno and speedscope read it. From the nesting of the raw trace windows that were
-kept, summed over windows and threads; where none was, `phase;family;operator` by self time on the
-host, of all counted windows.
+kept, summed over windows and threads, without the time in which a phase ran no operator. Where none
+was kept, `phase;family;operator` by self time on the host, of all counted windows.
 """
 
 from __future__ import annotations
@@ -62,11 +62,11 @@ def window_ids(source: Source) -> list[int]:
 
 
 def _self_times(found: Iterator[Edge]) -> Iterator[tuple[str, int]]:
-    """Each stack with the time in which it was the whole stack."""
+    """Each stack below a phase with the time in which it was the whole stack."""
     paths: list[str] = []
     at_ns = 0
     for edge in found:
-        if paths and edge.at_ns > at_ns:
+        if len(paths) > 1 and edge.at_ns > at_ns:
             yield paths[-1], edge.at_ns - at_ns
         at_ns = edge.at_ns
         if edge.opens:

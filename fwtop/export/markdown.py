@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import BinaryIO
 
 from fwtop import __version__
+from fwtop.analysis.input_stages import depth, last
 from fwtop.analysis.summary_model import CompileEventSummary, Summary
 from fwtop.export.source import Source
 from fwtop.export.texts import valid
@@ -33,6 +34,7 @@ from fwtop.summary import summarize
 
 TOP_OPERATORS = 15
 TOP_KERNELS = 10
+TOP_STAGES = 10
 TOP_EVENTS = 10
 LONGEST = 300
 
@@ -49,7 +51,7 @@ def write(source: Source, out: BinaryIO) -> None:
 def render(summary: Summary) -> list[str]:
     """The lines of a summary. A part of which nothing is known is left out."""
     lines: list[str] = []
-    parts = (_head, _findings, _steps, _operators, _kernels, _compile, _devices, _last)
+    parts = (_head, _findings, _steps, _operators, _input, _kernels, _compile, _devices, _last)
     for part in parts:
         found = list(part(summary))
         if found:
@@ -170,6 +172,7 @@ def _kernels(summary: Summary) -> Iterator[str]:
         f"{format_duration(kernels.kernel_wait_ns)} between kernels; communication overlapped "
         f"{format_ratio(kernels.overlap_ratio)}"
     )
+    yield from _use(summary)
     yield ""
     yield from table(
         ("kernel", "family", "time / step", "calls"),
@@ -181,6 +184,36 @@ def _kernels(summary: Summary) -> Iterator[str]:
         left=2,
     )  # fmt: skip
     yield from _more(len(kernels.rows) - TOP_KERNELS)
+
+
+def _use(summary: Summary) -> Iterator[str]:
+    kernels, flops = summary.kernels, summary.flops
+    ratios = (
+        ("utilisation", kernels.utilization_ratio), ("SM efficiency", kernels.sm_efficiency_ratio),
+        ("occupancy", kernels.occupancy_ratio), ("tensor cores", kernels.tensor_core_ratio),
+        ("MFU", flops.mfu_ratio),
+    )  # fmt: skip
+    known = [f"{what} {format_ratio(ratio)}" for what, ratio in ratios if ratio is not None]
+    if known:
+        yield ""
+        yield f"Of the traced time: {', '.join(known)}"
+
+
+def _input(summary: Summary) -> Iterator[str]:
+    rows = summary.input_pipeline.rows
+    if not rows:
+        return
+    yield "#### Input pipeline"
+    yield ""
+    yield from table(
+        ("stage", "to blame for", "self / step", "calls"),
+        (
+            (code("  " * depth(row.path) + last(row.path)), format_duration(row.wait_ns),
+             format_duration(row.self_ns), format_short_count(row.calls))
+            for row in rows[:TOP_STAGES]
+        ),
+    )  # fmt: skip
+    yield from _more(len(rows) - TOP_STAGES)
 
 
 def _compile(summary: Summary) -> Iterator[str]:

@@ -33,7 +33,8 @@ class RawWindow:
     offset_ns: int
 
     def segments(self, source: Source) -> Segments:
-        """Its phases, on the trace's own time: from its names, or else from the steps' lengths."""
+        """Its phases, on the trace's own time: from its names, or else from the steps' lengths;
+        `other` where neither tells."""
         named = from_names(self.trace)
         if len(list(named)) > 1:
             return named
@@ -48,7 +49,7 @@ class RawWindow:
             for step in found
             for phase, start, end in phases_in_order(step)
         ]
-        return Segments.of(self.trace, spans) if spans else named
+        return Segments.of(self.trace, spans)
 
 
 def raw_windows(source: Source) -> Iterator[RawWindow]:

@@ -36,13 +36,20 @@ def threads(raw: RawWindow) -> list[Track]:
         merged.start_ns += track.start_ns
         merged.duration_ns += track.duration_ns
         merged.kinds += track.kinds
-        if track.modules is not None or merged.modules is not None:
-            before = len(merged.names) - len(track.names)
-            merged.modules = merged.modules or [""] * before
-            merged.modules += track.modules or [""] * len(track.names)
+        for column in ("modules", "phases"):
+            _extend(merged, track, column)
     for track in found.values():
         track.arrange()
     return [track for track in found.values() if len(track)]
+
+
+def _extend(merged: Track, track: Track, column: str) -> None:
+    """Append a column of texts that either of the two may lack; `names` is appended already."""
+    added, before = getattr(track, column), getattr(merged, column)
+    if added is not None or before is not None:
+        count = len(track.names)
+        before = [""] * (len(merged.names) - count) if before is None else before
+        setattr(merged, column, before + ([""] * count if added is None else added))
 
 
 def streams(raw: RawWindow) -> dict[str, list[DeviceEvent]]:

@@ -66,8 +66,8 @@ def parsed(page: str) -> Parsed:
 
 def test_every_element_ends_and_every_part_is_there(parsed: Parsed) -> None:
     anchors = [attributes.get("id") for tag, attributes in parsed.elements if tag == "section"]
-    assert anchors == ["findings", "steps", "operators", "gpu-time", "compile", "gpus", "memory",
-                       "host", "log", "configuration"]  # fmt: skip
+    assert anchors == ["findings", "steps", "operators", "input", "gpu-time", "compile", "gpus",
+                       "memory", "host", "log", "configuration"]  # fmt: skip
     links = [a["href"] for tag, a in parsed.elements if tag == "a"]
     assert links == [f"#{anchor}" for anchor in anchors]
 
@@ -174,7 +174,7 @@ def test_a_browser_runs_it_without_a_request_or_a_complaint(
     browser: chromium.Page, report: Path
 ) -> None:
     browser.open(report)
-    assert browser.js("document.querySelectorAll('section').length") == 10
+    assert browser.js("document.querySelectorAll('section').length") == 11
     assert browser.js("document.getElementById('theme').hidden") is False  # our script ran
     assert browser.js("document.title").endswith("– fwtop")  # and no other
     assert browser.js("document.images.length") == 0

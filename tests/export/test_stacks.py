@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from fwtop.analysis.phases import Segments
 from fwtop.export import folded, speedscope
-from fwtop.export.source import ExportError, Stretch
-from fwtop.export.stacks import DEEPEST, edges
+from fwtop.export.raw_windows import RawWindow
+from fwtop.export.source import ExportError, Source, Stretch
+from fwtop.export.stacks import DEEPEST, edges, threads
 from fwtop.queries import operators
 from fwtop.recording.store import open_recording
-from fwtop.traces.model import Track
+from fwtop.traces.model import TraceWindow, Track
 from tests.export.rich import HOSTILE, build, exported
 
 
@@ -119,3 +123,32 @@ def test_what_outlives_its_parent_is_cut_and_depth_is_bounded() -> None:
         depth += 1 if edge.opens else -1
         highest = max(highest, depth)
     assert (depth, highest) == (0, DEEPEST)
+
+
+def test_a_thread_s_events_keep_their_own_phase_and_module() -> None:
+    """Operators and Python functions of one thread are one track, with columns that one lacks."""
+    operators_of = Track("7", ["MatMul", "MatMulGrad"], [0, 20], [10, 10], bytearray(2))
+    operators_of.phases = ["forward", "backward"]
+    operators_of.modules = ["Linear", ""]
+    functions = Track(7, ["step"], [40], [10], bytearray(1))
+    window = TraceWindow(0, tracks=[operators_of], frames=[functions])
+    raw = RawWindow(SimpleNamespace(), window, 0)  # type: ignore[arg-type]
+    (track,) = threads(raw)
+    found = [(edge.name, edge.opens) for edge in edges(track, Segments([], "other"))]
+    assert found == [
+        ("forward", True), ("Linear", True), ("MatMul", True), ("MatMul", False),
+        ("Linear", False), ("forward", False), ("backward", True), ("MatMulGrad", True),
+        ("MatMulGrad", False), ("backward", False), ("other", True), ("step", True),
+        ("step", False), ("other", False),
+    ]  # fmt: skip
+
+
+def test_where_nothing_tells_a_phase_it_is_other(rich: Path) -> None:
+    window = TraceWindow(0, tracks=[Track("7", ["MatMul"], [0], [10], bytearray(1))])
+    with open_recording(rich) as recording:
+        source = Source(recording)
+        (last,) = [one for one in operators.windows(recording) if one.deep]
+        told = RawWindow(last, window, last.start_ns).segments(source)
+        assert {phase for phase, _ in told} >= {"forward", "backward"}  # by the steps' lengths
+        nowhere = replace(last, start_ns=0, end_ns=1)
+        assert [phase for phase, _ in RawWindow(nowhere, window, 0).segments(source)] == ["other"]

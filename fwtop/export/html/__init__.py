@@ -24,6 +24,7 @@ _PARTS: tuple[tuple[str, str, Callable[[Report], Markup]], ...] = (
     ("findings", "Findings", overview.findings),
     ("steps", "Steps", step_plots.part),
     ("operators", "Operators", work.operators),
+    ("input", "Input", work.input_pipeline),
     ("gpu-time", "GPU time", work.gpu_time),
     ("compile", "Compile", compile_part.part),
     ("gpus", "GPUs", machine.gpus),

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from math import floor, isfinite, log10
 
 from fwtop.export.html.markup import Content, Markup, data, el
-from fwtop.formatting import UNKNOWN, format_time_of_run
+from fwtop.formatting import UNKNOWN, format_duration, format_time_of_run
 
 WIDTH = 1000
 HEIGHT = 200
@@ -210,7 +210,7 @@ def _plot(
     ]
     axis = [el("span", format(top * n / 2) if n else "0") for n in (2, 1, 0)]
     step = (spans.last - spans.first) / (_TICKS - 1)
-    times = [el("span", format_time_of_run(round(spans.first + step * n))) for n in range(_TICKS)]
+    times = [el("span", _moment(spans.first + step * n, step)) for n in range(_TICKS)]
     figures = {
         "unit": unit,
         "x": [[round((at - spans.first) / 1e6, 1) for at in edge]
@@ -234,6 +234,13 @@ def _plot(
         data(figures, class_="figures"),
         class_="chart time",
     )  # fmt: skip
+
+
+def _moment(at_ns: float, step_ns: float) -> str:
+    """A label of the time axis: finer than seconds where labels are closer than that."""
+    if step_ns < 2e9:
+        return format_duration(at_ns) if at_ns else "0"
+    return format_time_of_run(round(at_ns))
 
 
 def _short(value: float | None) -> float | None:

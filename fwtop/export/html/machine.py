@@ -20,12 +20,13 @@ from fwtop.formatting import (
     format_time_of_run,
     format_watts,
 )
-from fwtop.queries import devices, host, memory
-from fwtop.recording.model import Device, DeviceSample
+from fwtop.queries import devices, host, memory, memory_peaks
+from fwtop.recording.model import Device, DeviceSample, MemoryPointRow
 
 POINTS = 240
 MOST_GPUS = 16
 MOST_ALLOCATORS = 16
+MOST_HOLDERS = 15
 
 _Parts = Sequence[tuple[str, str]]
 
@@ -150,7 +151,39 @@ def allocators(report: Report) -> Markup:
         content(el("h3", "Out of memory"), table(
             [("At", True), ("Process", False), ("Device", False), ("Message", False)], failed
         )) if failed else None,
+        _within_windows(report),
     )  # fmt: skip
+
+
+def _within_windows(report: Report) -> Markup:
+    """Of each device the deep window in which it rose highest, and who held what then."""
+    parts = []
+    for peak in memory_peaks.memory_peaks(report.source.recording)[:MOST_ALLOCATORS]:
+        points = memory_peaks.timeline(report.source.recording, peak.window_id, peak.device)
+        held = memory_peaks.holders(report.source.recording, peak.window_id, peak.device)
+        if len(points) > 1:
+            parts.append(_window_line(name(peak.device), points))
+        if held:
+            rows = [
+                el("tr", code(one.operator), el("td", name(one.family)),
+                   number(format_bytes(one.bytes), one.bytes))
+                for one in held[:MOST_HOLDERS]
+            ]  # fmt: skip
+            heads = [("Held at the peak by", False), ("Family", False), ("Memory", True)]
+            parts.append(table(heads, rows))
+    return content(el("h3", "Within a traced step"), parts) if parts else Markup("")
+
+
+def _window_line(device: str, points: Sequence[MemoryPointRow]) -> Markup:
+    """From the lowest point on: what was given back within it lies below where it began."""
+    lowest = min(0, *(one.allocated_bytes for one in points))
+    times = [one.offset_ns for one in points]
+    ends = [*times[1:], times[-1]]
+    values = [one.allocated_bytes - lowest for one in points]
+    spans = Spans(times, ends, times[0], max(times[-1], times[0] + 1))
+    top = nice(max(values), binary=True)
+    title = f"{device}: allocated, above the lowest point"
+    return lines(title, spans, [Series("allocated", "s1", values)], top, format_bytes, "bytes")
 
 
 def _plot(

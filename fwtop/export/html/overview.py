@@ -11,6 +11,7 @@ from fwtop.formatting import (
     format_bytes,
     format_count,
     format_duration,
+    format_flops_per_s,
     format_moment,
     format_rate,
     format_ratio,
@@ -69,6 +70,9 @@ def _tiles(report: Report) -> Iterator[Markup]:
     if ratios:
         yield _tile("GPU utilisation", format_ratio(sum(ratios) / len(ratios)),
                     plural(len(ratios), "GPU"))  # fmt: skip
+    if summary.flops.mfu_ratio is not None:
+        yield _tile("MFU", format_ratio(summary.flops.mfu_ratio),
+                    f"of {format_flops_per_s(summary.flops.peak_flops_per_s)}")  # fmt: skip
     peak = summary.memory.allocated_peak_bytes
     if peak is not None:
         yield _tile("Memory allocated", format_bytes(peak), "at most, on one device")
@@ -77,7 +81,8 @@ def _tiles(report: Report) -> Iterator[Markup]:
     if facts.compile.count:
         yield _tile("Compile", format_duration(facts.compile.total_ns),
                     plural(facts.compile.count, "compile"))  # fmt: skip
-    yield _tile("Cost of watching", format_ratio(summary.overhead.measured_ratio),
+    if summary.overhead.budget_ratio is not None:
+        yield _tile("Cost of watching", format_ratio(summary.overhead.measured_ratio),
                 f"of a budget of {format_ratio(summary.overhead.budget_ratio)}")  # fmt: skip
 
 

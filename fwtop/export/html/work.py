@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fwtop.analysis.families import FAMILIES
-from fwtop.analysis.summary_model import OperatorSummary
+from fwtop.analysis.input_stages import depth, last
+from fwtop.analysis.summary_model import OperatorSummary, Summary
 from fwtop.export.html.charts import meter, share_bar
 from fwtop.export.html.markup import Markup, content, el, name, word
 from fwtop.export.html.report import Report, code, note, number, section, table
@@ -21,6 +22,7 @@ from fwtop.queries import device_time
 from fwtop.recording.model import STEP_CLASSES, Window
 
 MOST_ROWS = 1_000
+_CLASSES = {"dataloader": "data loader", "cpu_op": "operators", "runtime": "launch calls"}
 
 
 def operators(report: Report) -> Markup:
@@ -100,14 +102,15 @@ def gpu_time(report: Report) -> Markup:
                format_ratio(row.total_ns / whole if whole else None), class_="n share",
                data_v=round(row.total_ns / whole if whole else 0, 6)),
             number(format_short_count(row.calls), row.calls),
+            el("td", "yes" if row.tensor_cores else ""),
         )
         for row in kernels.rows[:MOST_ROWS]
     ]  # fmt: skip
     heads = [("Kernel", False), ("Family", False), ("Time / step", True), ("Share", True),
-             ("Calls / step", True)]  # fmt: skip
+             ("Calls / step", True), ("Tensor cores", False)]  # fmt: skip
     return section(
         "gpu-time", "GPU time in the traced steps",
-        _temporal(report.facts.windows), _by_class(report), _devices(report),
+        _temporal(report.facts.windows), _by_class(report.summary), _devices(report),
         table(heads, rows, long=True, filtered="kernels") if rows else None,
     )  # fmt: skip
 
@@ -145,21 +148,19 @@ def _temporal(windows: Sequence[Window]) -> Markup:
     )  # fmt: skip
 
 
-def _by_class(report: Report) -> Markup:
-    sums = device_time.step_class_sums(report.source.recording)
-    if sums is None:
-        return Markup("")
-    found = [(one, getattr(sums, f"{one}_ns")) for one in STEP_CLASSES]
-    whole = sum(ns for _, ns in found)
+def _by_class(summary: Summary) -> Markup:
+    means = summary.step_breakdown.mean_ns
+    whole = sum(means.values())
     if not whole:
         return Markup("")
     return share_bar(
         [
-            (one.replace("_", " "), f"c-{one}", ns / whole,
-             f"{format_duration(ns / sums.steps)} · {format_ratio(ns / whole)}")
-            for one, ns in found if ns
+            (_CLASSES.get(one, one), f"c-{word(one, STEP_CLASSES)}", ns / whole,
+             f"{format_duration(ns)} · {format_ratio(ns / whole)}")
+            for one, ns in means.items() if ns
         ],
-        "A traced step's wall time, each moment claimed by the first of these that ran",
+        f"The wall time of {plural(summary.step_breakdown.steps, 'traced step')}, each moment "
+        "claimed by the first of these that ran",
     )  # fmt: skip
 
 
@@ -187,3 +188,32 @@ def _devices(report: Report) -> Markup:
 
 def _ratio(part: float | None, whole: float | None) -> float | None:
     return part / whole if part is not None and whole else None
+
+
+def input_pipeline(report: Report) -> Markup:
+    """The stages of the input pipeline, each below the one that it feeds."""
+    stages = report.summary.input_pipeline.rows
+    if not stages:
+        return Markup("")
+    waited = sum(one.wait_ns for one in stages)
+    rows = [
+        el(
+            "tr",
+            el("td", "· " * depth(one.path), el("code", name(last(one.path)))),
+            number(format_duration(one.wait_ns), one.wait_ns),
+            el("td", meter(one.wait_ns / waited if waited else 0, "f-data"),
+               format_ratio(one.wait_ns / waited if waited else None), class_="n share"),
+            number(format_duration(one.self_ns), one.self_ns),
+            number(format_duration(one.total_ns), one.total_ns),
+            number(format_short_count(one.calls), one.calls),
+        )
+        for one in stages[:MOST_ROWS]
+    ]  # fmt: skip
+    heads = [("Stage", False), ("To blame for", True), ("Share", True), ("Self / step", True),
+             ("Total / step", True), ("Calls / step", True)]  # fmt: skip
+    return section(
+        "input", "Input pipeline",
+        note(f"A traced step waits {format_duration(waited)} for its input; each stage is to blame "
+             "for a part of it."),
+        table(heads, rows),
+    )  # fmt: skip
