@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import shutil
 import sys
 from argparse import ArgumentParser, Namespace
@@ -16,7 +15,6 @@ from fwtop.cli.diagnostics import say
 from fwtop.cli.listing import at_hand
 from fwtop.cli.options import state_folder
 from fwtop.formatting import (
-    UNKNOWN,
     cell_width,
     ellipsis,
     format_bytes,
@@ -109,7 +107,7 @@ def table(runs: Sequence[ListedRun], columns: int | None) -> list[str]:
         for column in _COLUMNS
         if column.head not in _OPTIONAL or any(column.text(one) for one in runs)
     }
-    commands = ["COMMAND", *(printable(shlex.join(one.command)) or UNKNOWN for one in runs)]
+    commands = ["COMMAND", *(one.what for one in runs)]
     shown = [column for column in _COLUMNS if column.head in cells]
     widths = {column.head: _width(column, cells[column.head], columns) for column in shown}
     while columns is not None and len(shown) > 1:

@@ -14,6 +14,7 @@ import msgspec
 
 from fwtop import run_folder
 from fwtop.analysis.steps import figures
+from fwtop.formatting import UNKNOWN, format_command, printable
 from fwtop.launch import spec as launch_spec
 from fwtop.queries import run as run_queries
 from fwtop.queries import steps
@@ -44,6 +45,15 @@ class ListedRun:
     tags: tuple[str, ...] = ()
     run_folder: str | None = None
     """Where its sockets are, while there is such a folder."""
+    source: str = "live"
+    """`live`, or the format of the traces that it was imported from."""
+
+    @property
+    def what(self) -> str:
+        """The command for a list; of imported traces, their format."""
+        if self.command:
+            return format_command(self.command)
+        return printable(self.source) if self.problem is None else UNKNOWN
 
     @property
     def live(self) -> bool:
@@ -155,6 +165,7 @@ def _read(recording: Recording, folder: RunFolder | None) -> ListedRun:
         path=str(recording.path),
         name=the_run.name,
         tags=the_run.tags,
+        source=the_run.source,
         run_folder=str(folder.path) if folder else None,
     )
 

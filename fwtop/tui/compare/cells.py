@@ -14,6 +14,9 @@ NOISE = "noise"
 UNSURE = "?"
 """Nothing tells whether it is noise."""
 
+MANY_TIMES = 9.0
+"""From here, an increase reads better as a factor than in percent: ×10."""
+
 
 def value(figure: ComparedFigure, run: int) -> Span:
     """The figure in one run."""
@@ -54,6 +57,8 @@ def sureness(found: Change | None) -> Span:
     within = found.interval
     if within is None:
         return "", "dim"
+    if within.high >= MANY_TIMES:
+        return f"×{within.low + 1:.3g} to ×{within.high + 1:.3g}", "text"
     low = signed_percent(within.low).removesuffix(" %")
     return f"{low} to {signed_percent(within.high)}", "text"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 
 from textual.strip import Strip
@@ -15,7 +14,14 @@ from fwtop.analysis.comparison_model import (
     OperatorSide,
     Verdict,
 )
-from fwtop.formatting import UNKNOWN, format_duration, format_short_count, plural, printable
+from fwtop.formatting import (
+    UNKNOWN,
+    format_command,
+    format_duration,
+    format_short_count,
+    plural,
+    printable,
+)
 from fwtop.tui import charts
 from fwtop.tui.compare.picture import Picture
 from fwtop.tui.compare.rows import Node
@@ -74,8 +80,20 @@ class VerdictFrame(Frame[Picture], can_focus=False):
 
     def body(self, snapshot: Picture, width: int, height: int) -> list[Row]:
         """Verdicts first, then notes, then what was run."""
+        found = self.whole(snapshot, width)
+        runs = len(snapshot.sources)
+        if len(found) - runs > height:
+            left = len(found) - runs - height + 1
+            hint = "" if self.full else ": press 1"
+            return [*found[: height - 1], [(f"… {plural(left, 'more line')}{hint}", "dim")]]
+        return found[:height]
+
+    @staticmethod
+    def whole(snapshot: Picture, width: int) -> list[Row]:
+        """All of it, as many lines as it takes; the last ones are the runs."""
         comparison = snapshot.comparison
-        assert comparison is not None
+        if comparison is None:
+            return []
         found: list[Row] = []
         for name, verdict in zip(snapshot.names, comparison.verdicts, strict=True):
             if verdict is not None:
@@ -86,14 +104,11 @@ class VerdictFrame(Frame[Picture], can_focus=False):
                 [("! " if at == 0 else "  ", "strong warn"), (line, "text")]
                 for at, line in enumerate(lines)
             ]
-        if len(found) > height:
-            left = len(found) - height + 1
-            return [*found[: height - 1], [(f"… {plural(left, 'more line')}: 7", "dim")]]
         for name, run in zip(snapshot.names, comparison.runs, strict=True):
-            words = printable(shlex.join(run.command)) or UNKNOWN
+            words = format_command(run.command) or printable(run.source)
             row: Row = [(f"{name[0]} ", "key"), (words, "text")]
             found.append(ends(row, [(_facts(run), "dim")], width))
-        return found[:height]
+        return found
 
 
 class Spread(Frame[Picture], can_focus=False):

@@ -93,6 +93,8 @@ def _rank(figure: ComparedFigure) -> tuple[int, float]:
     sure = [change for change in changes if change.noise is False]
     unsure = [change for change in changes if change.noise is None]
     size = max(abs(change.ratio or 0.0) for change in sure or unsure or changes)
+    if figure.better == "neither":
+        return 2, -size
     return (0 if sure else 1 if unsure else 2), -size
 
 

@@ -66,6 +66,10 @@ class CompareScreen(FrameScreen):
         box = Box(0, 1, width, height - 2)
         return {**around, **places.place(self.split(width, height), box)}
 
+    def verdict_lines(self, width: int) -> int:
+        """How many the verdict takes."""
+        return 0 if self.picture is None else len(VerdictFrame.whole(self.picture, width))
+
     def watch_picture(self, before: Picture | None, after: Picture | None) -> None:
         """Another number of runs, verdicts or notes needs other places."""
         self.put_frames()
@@ -98,8 +102,9 @@ class Overview(CompareScreen):
         verdict = Part("verdict", 3, 40)
         spread = Part("spread", 2, 36, priority=1)
         if width >= 100:
-            lines = max(6, frame + 2 + 2 * runs) if height >= 34 else frame + 1 + runs
-            top = Part(Split((verdict, spread), across=True), 2, lines, most=lines + 2)
+            least = max(6, frame + 2 + 2 * runs) if height >= 34 else frame + 1 + runs
+            lines = max(least, min(height // 3, frame + self.verdict_lines(width * 3 // 5 - 4)))
+            top = Part(Split((verdict, spread), across=True), 2, lines, most=lines)
         else:
             lines = frame + (3 if runs == 2 else runs)
             top = Part(
@@ -150,7 +155,9 @@ class StepsScreen(SubjectScreen):
     def split(self, width: int, height: int) -> Split:
         """Figures above."""
         runs = len(self.picture.sources) if self.picture is not None else 2
-        verdict = Part("verdict", 1, 4, priority=1, most=9)
+        frame = 2 if places.boxed(width, height) else 1
+        most = max(4, min(height // 3, frame + self.verdict_lines(width - 4)))
+        verdict = Part("verdict", 1, most, priority=1, most=most)
         plot = Part("spread", 2, 3 + runs, priority=2, most=3 + 4 * runs)
         return Split((verdict, Part("figures", 4, 8), plot))
 

@@ -53,6 +53,12 @@ class CompareTable(FrameTable[Picture, Item]):
             return snapshot.failure or "comparing …"
         return None if self.items(snapshot) else self.nothing(snapshot.comparison)
 
+    def _value_width(self, snapshot: Picture) -> int:
+        """As wide as the runs' names, where there is room for them."""
+        if len(snapshot.sources) > 2:
+            return 9
+        return min(20, max(11, *map(len, snapshot.names))) if self.inner_width >= 100 else 11
+
     def nothing(self, comparison: Comparison) -> str:
         """What is said where there is no row."""
         return "Nothing to compare here."
@@ -114,10 +120,14 @@ class Figures(CompareTable[ComparedFigure]):
         found += [
             Column("label", "figure", 0, lambda f: (f.label, "text"), lambda f: f.label, "left",
                    least=16),
-            _value_column(0, snapshot, rank=0),
+            _value_column(0, snapshot, self._value_width(snapshot), rank=0),
         ]  # fmt: skip
         for run in range(1, runs):
-            found.append(_value_column(run, snapshot, rank=0 if runs == 2 else 3 + run))
+            found.append(
+                _value_column(
+                    run, snapshot, self._value_width(snapshot), 0 if runs == 2 else 3 + run
+                )
+            )
             found.append(
                 Column(
                     f"change{run}", "change" if runs == 2 else f"Δ {snapshot.names[run][0]}",
@@ -181,10 +191,9 @@ def _size(figure: ComparedFigure, run: int) -> float | None:
     return abs(change.ratio) * (0.001 if change.noise else 1.0)
 
 
-def _value_column(run: int, snapshot: Picture, rank: int) -> Column[ComparedFigure]:
+def _value_column(run: int, snapshot: Picture, width: int, rank: int) -> Column[ComparedFigure]:
     return Column(
-        f"value{run}", snapshot.names[run], 11 if len(snapshot.sources) == 2 else 9,
-        partial(_value, run=run), rank=rank,
+        f"value{run}", snapshot.names[run], width, partial(_value, run=run), rank=rank
     )  # fmt: skip
 
 
@@ -259,7 +268,7 @@ class Work(CompareTable[Node]):
     def columns(self, snapshot: Picture) -> Sequence[Column[Node]]:
         """Name, self time in each run, the change."""
         runs = len(snapshot.sources)
-        wide = 10 if runs == 2 else 9
+        wide = self._value_width(snapshot)
         found: list[Column[Node]] = [
             Column("name", self.HEAD, 0, partial(self._name_of, device=runs > 2),
                    lambda n: n.name, "left", least=20 if runs == 2 else 16),

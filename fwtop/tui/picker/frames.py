@@ -10,7 +10,6 @@ from textual.message import Message
 from textual.strip import Strip
 
 from fwtop.formatting import (
-    UNKNOWN,
     format_bytes,
     format_count,
     format_duration,
@@ -116,8 +115,7 @@ class RunTable(FrameTable[RunList, ListedRun]):
                    lambda r: (format_moment(r.started_unix_ns), quiet(r)),
                    lambda r: r.started_unix_ns, rank=2),
             Column("command", "command", 0,
-                   lambda r: (printable(shlex.join(r.command)) or UNKNOWN, quiet(r)),
-                   lambda r: shlex.join(r.command), "left", least=18),
+                   lambda r: (r.what, quiet(r)), lambda r: r.what, "left", least=18),
             Column("steps", "steps", 9, lambda r: (format_count(r.steps), quiet(r)),
                    lambda r: r.steps, rank=4),
             Column("median", "median", 8, lambda r: (format_duration(r.median_ns), "strong"),
@@ -164,7 +162,7 @@ class RunDetails(Frame[RunList], can_focus=False):
             first += [("  ", "text"), (printable(", ".join(run.tags)), "code")]
         rows: list[Row] = [
             ends(first, [(f"{facts}, took {format_duration(run.duration_ns)}", "dim")], width),
-            [(fit(shlex.join(run.command) or UNKNOWN, width), "text")],
+            [(fit(shlex.join(run.command) if run.command else run.what, width), "text")],
             [(fit(run.path, width, keep_end=True), "dim")],
         ]
         if run.problem is not None:
