@@ -12,6 +12,8 @@ from fwtop.recording.model import LogChunk
 
 LONGEST_LINE = 16_384
 """A longer line of output is cut into lines of this length."""
+DEEPEST = 100
+"""Levels of data from JSON; only a hostile recording nests deeper."""
 
 _ESCAPES = re.compile(
     r"\x1b(?:\[[0-?]*[ -/]*[@-~]"  # CSI: colours, the cursor
@@ -27,16 +29,19 @@ def valid(text: str) -> str:
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
-def cleaned(value: Any) -> Any:
-    """Data from JSON with valid texts and finite numbers; what is neither becomes None."""
+def cleaned(value: Any, depth: int = DEEPEST) -> Any:
+    """Data from JSON with valid texts and finite numbers; what is neither, or lies deeper than
+    `depth`, becomes None."""
     if isinstance(value, str):
         return valid(value)
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
-        return {valid(str(key)): cleaned(item) for key, item in value.items()}
+        if not depth:
+            return None
+        return {valid(str(key)): cleaned(item, depth - 1) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [cleaned(item) for item in value]
+        return [cleaned(item, depth - 1) for item in value] if depth else None
     return value
 
 

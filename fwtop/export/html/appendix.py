@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fwtop.analysis import log_lines as library_lines
-from fwtop.export.html.markup import Content, Markup, content, el, name
+from fwtop.export.html.markup import Content, Markup, content, el, name, prose
 from fwtop.export.html.report import Report, note, pairs, section, table
 from fwtop.export.source import named
 from fwtop.export.texts import LogLine, cleaned, log_lines
@@ -17,6 +17,7 @@ from fwtop.queries import log, run
 
 LOG_BYTES = 1 << 16
 LOG_LINES = 400
+MOST_PROCESSES = 256
 
 
 def output(report: Report) -> Markup:
@@ -87,7 +88,7 @@ def _processes(report: Report) -> Markup:
     for one in run.frameworks(report.source.recording):
         hooks.setdefault(one.process_id, []).append((f"{one.name} {one.version}", one.hooks))
     rows = []
-    for process in report.source.processes:
+    for process in report.source.processes[:MOST_PROCESSES]:
         told: list[Content] = [
             el("p", el("b", name(title)), " ", el("small", name("; ".join(
                 f"{key}: {value}" for key, value in sorted(ways.items())))))
@@ -109,7 +110,7 @@ def _processes(report: Report) -> Markup:
 def _notices(report: Report) -> Markup:
     rows = [
         el("tr", el("td", format_time_of_run(one.at_ns), class_="n"), el("td", name(one.severity)),
-           el("td", one.text), el("td", one.next))
+           el("td", prose(one.text)), el("td", prose(one.next)))
         for one in report.facts.notices[-100:]
     ]  # fmt: skip
     if not rows:

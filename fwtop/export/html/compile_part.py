@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fwtop.export.html.charts import WIDTH, el_title
-from fwtop.export.html.markup import Markup, content, el, name, word
+from fwtop.export.html.markup import Markup, content, el, name, prose, word
 from fwtop.export.html.report import Report, number, section, table
 from fwtop.export.trace_events import Lanes
 from fwtop.formatting import format_duration, format_time_of_run, plural
@@ -50,11 +50,11 @@ def _row(event: CompileEvent) -> Markup:
     return el(
         "tr",
         number(format_time_of_run(event.start_ns), event.start_ns / 1e6),
-        el("td", el("span", event.kind.replace("_", " "), class_=f"chip k-{kind}")),
+        el("td", el("span", name(event.kind).replace("_", " "), class_=f"chip k-{kind}")),
         number(format_duration(event.duration_ns) if event.duration_ns is not None else "",
                event.duration_ns),
         el("td", el("code", place), el("small", where) if where else None),
-        el("td", event.reason),
+        el("td", prose(event.reason)),
     )  # fmt: skip
 
 
@@ -79,7 +79,7 @@ def _timeline(spans: Sequence[CompileEvent]) -> Markup:
             lanes = max(lanes, lane + 1)
             x = at + (event.start_ns - start) / (end - start) * width
             title = (
-                f"{event.kind} {name(event.name)}: {format_duration(length)} at "
+                f"{name(event.kind)} {name(event.name)}: {format_duration(length)} at "
                 f"{format_time_of_run(event.start_ns)}"
             )
             drawn.append(el(

@@ -27,6 +27,7 @@ POINTS = 240
 MOST_GPUS = 16
 MOST_ALLOCATORS = 16
 MOST_HOLDERS = 15
+MOST_ROWS = 256
 
 _Parts = Sequence[tuple[str, str]]
 
@@ -39,7 +40,7 @@ def gpus(report: Report) -> Markup:
     heads = [("GPU", False), ("Utilisation", True), ("Memory", True), ("Of", True),
              ("Power", True), ("SM clock", True), ("Temperature", True)]  # fmt: skip
     means = report.facts.device_means
-    rows = [_gpu_row(one, means.get(one.id)) for one in found]
+    rows = [_gpu_row(one, means.get(one.id)) for one in found[:MOST_ROWS]]
     drawn = [one for one in found if one.used] or found
     plots = [_gpu_plots(report, one) for one in drawn[:MOST_GPUS]]
     left_out = len(drawn) - MOST_GPUS
@@ -116,7 +117,7 @@ def allocators(report: Report) -> Markup:
     """What each process had allocated on each device, and each time that it was not enough."""
     recording = report.source.recording
     processes = {one.id: one for one in report.source.processes}
-    peaks = memory.peaks(recording)
+    peaks = memory.peaks(recording)[:MOST_ROWS]
     heads = [("Process", False), ("Device", False), ("Allocated at most", True),
              ("Reserved at most", True), ("Retries", True)]  # fmt: skip
     rows, plots = [], []
@@ -142,10 +143,10 @@ def allocators(report: Report) -> Markup:
         el("tr", number(format_time_of_run(one.at_ns), one.at_ns / 1e6),
            el("td", named(processes.get(one.process_id))), el("td", name(one.device)),
            code(one.message))
-        for one in memory.out_of_memory(recording)
+        for one in memory.out_of_memory(recording)[:MOST_ROWS]
     ]  # fmt: skip
     return section(
-        "memory", "Memory of the devices' allocators",
+        "memory", "Memory",
         table(heads, rows) if rows else None,
         el("div", plots, class_="plots") if plots else None,
         content(el("h3", "Out of memory"), table(

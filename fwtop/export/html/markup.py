@@ -73,6 +73,11 @@ def name(text: str | None) -> str:
     return printable(valid(text or ""))[:LONGEST_NAME]
 
 
+def prose(text: str | None) -> str:
+    """A text of the run's or of a finding, of as many lines as it has, not without bounds."""
+    return (text or "")[:LONGEST_NAME]
+
+
 def data(value: Any, **attributes: Attribute) -> Markup:
     """Data for the script, in an element that no browser runs."""
     text = json.dumps(cleaned(value), separators=(",", ":"), ensure_ascii=False)

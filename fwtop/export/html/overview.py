@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 
-from fwtop.export.html.markup import Markup, content, el, name, word
+from fwtop.export.html.markup import Markup, content, el, name, prose, word
 from fwtop.export.html.report import Report, note, section
 from fwtop.formatting import (
     format_bytes,
@@ -112,8 +112,8 @@ def findings(report: Report) -> Markup:
             el("span", _SIGNS.get(one.severity, "●"), class_="sign", aria_hidden="true"),
             el(
                 "div",
-                el("p", el("b", name(one.severity)), " ", el("span", one.why)),
-                el("p", "→ ", one.next, class_="next") if one.next else None,
+                el("p", el("b", name(one.severity)), " ", el("span", prose(one.why))),
+                el("p", "→ ", prose(one.next), class_="next") if one.next else None,
             ),
             class_=f"finding {word(one.severity, _SIGNS)}",
         )
