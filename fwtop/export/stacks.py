@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from fwtop.analysis.deep import NO_OPERATORS
 from fwtop.analysis.phases import Segments
 from fwtop.export.raw_windows import RawWindow
 from fwtop.traces.model import DeviceEvent, Track
@@ -68,6 +69,8 @@ def edges(track: Track, segments: Segments | None) -> Iterator[Edge]:
     open_frames: list[tuple[int, str]] = []
     phase, phase_end = "", 0
     for i, name in enumerate(track.names):
+        if name.startswith(NO_OPERATORS):  # a range for each step: no frame, but a time
+            continue
         start = track.start_ns[i]
         while open_frames and open_frames[-1][0] <= start:
             end, closed = open_frames.pop()

@@ -152,3 +152,8 @@ def test_where_nothing_tells_a_phase_it_is_other(rich: Path) -> None:
         assert {phase for phase, _ in told} >= {"forward", "backward"}  # by the steps' lengths
         nowhere = replace(last, start_ns=0, end_ns=1)
         assert [phase for phase, _ in RawWindow(nowhere, window, 0).segments(source)] == ["other"]
+
+
+def test_the_range_of_a_step_is_no_frame() -> None:
+    track = Track(1, ["ProfilerStep#12", "aten::mm"], [0, 5], [20, 10], bytearray(2))
+    assert [edge.name for edge in edges(track, None)] == ["aten::mm", "aten::mm"]
