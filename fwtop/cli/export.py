@@ -19,6 +19,7 @@ from fwtop.cli.diagnostics import Code, Failure, say
 from fwtop.export.formats import FORMATS, Format
 from fwtop.export.place import new_file, new_folder
 from fwtop.export.source import ExportError, Source, Stretch
+from fwtop.export.tables import chosen
 from fwtop.queries import steps
 from fwtop.recording.store import Recording, open_recording
 
@@ -35,9 +36,7 @@ _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 def configure(parser: ArgumentParser) -> None:
     """Add the arguments."""
     parser.formatter_class = RawDescriptionHelpFormatter
-    parser.epilog = "formats:\n" + "\n".join(
-        f"  {one.name:<12} {one.what}" for one in FORMATS.values()
-    )
+    parser.epilog = _epilog()
     parser.add_argument(
         "file",
         nargs="+",
@@ -61,6 +60,18 @@ def configure(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--steps", metavar="A:B", help="from step A to the end of step B of the first rank"
     )
+
+
+def _epilog() -> str:
+    """The formats and the tables, for the help."""
+    lines = ["formats:", *(f"  {one.name:<12} {one.what}" for one in FORMATS.values())]
+    lines += ["", "tables:", *(f"  {one.name:<17} {one.what}" for one in chosen(()))]
+    lines += [
+        "",
+        "Columns have the recording's names and units: _ns nanoseconds, _bytes, _ratio 0..1.",
+        "In CSV, a text that a spreadsheet would run as a formula gets an apostrophe in front.",
+    ]
+    return "\n".join(lines)
 
 
 def main(arguments: Namespace) -> int:
@@ -103,8 +114,6 @@ def _opened(arguments: Namespace, format: Format) -> Iterator[Recording]:
 
 def _check(arguments: Namespace, format: Format) -> None:
     """Raise Failure for options that the format has no use for."""
-    from fwtop.export.tables import chosen
-
     if arguments.table and not format.tables:
         raise Failure(Code.USAGE, f"--table: {format.name} has no tables",
                       "csv, parquet and json have them")  # fmt: skip

@@ -117,6 +117,13 @@ def test_what_cannot_be_is_told_in_words(
     assert names(place.folder) == set()
 
 
+def test_the_help_tells_formats_and_tables(place: Place) -> None:
+    text = place.fwtop("export", "--help").stdout.decode()
+    for name in (*FORMATS, "steps", "compile_events", "device_samples"):
+        assert f"\n  {name} " in text
+    assert max(map(len, text.splitlines())) <= 100
+
+
 def test_a_run_s_id_makes_no_path(place: Place) -> None:
     path = build_plain(place.folder / "run.fwtop", steps=5, run_id="../../../tmp/.x y")
     assert place.fwtop("export", str(path), "--to", "markdown").status == 0
@@ -196,7 +203,7 @@ def long_recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = build_plain(tmp_path_factory.mktemp("long") / "long.fwtop", steps=10, log=False)
     with sqlite3.connect(path) as db:
         db.execute(
-            "WITH RECURSIVE n(i) AS (SELECT 11 UNION ALL SELECT i + 1 FROM n WHERE i < 600000)"
+            "WITH RECURSIVE n(i) AS (SELECT 11 UNION ALL SELECT i + 1 FROM n WHERE i < 250000)"
             " INSERT INTO steps SELECT 1, i, 20000000000 + i * 1000000, 900000, 1, 1, 1, 1, 1, 0,"
             " NULL FROM n"
         )
@@ -275,7 +282,7 @@ def peak_mib(words: list[str]) -> float:
 def test_memory_does_not_grow_with_the_recording(
     tmp_path: Path, long_recording: Path, format: str
 ) -> None:
-    """60 times as many steps: held, they would take some 200 MiB."""
+    """25 times as many steps: held, they would take some 80 MiB."""
     small = build_plain(tmp_path / "small.fwtop", steps=10, log=False)
     with sqlite3.connect(small) as db:
         db.execute(
