@@ -124,7 +124,7 @@ async def test_a_damaged_recording_is_not_taken(state: Path) -> None:
     async with app.run_test(size=(120, 40)) as pilot:
         await listed(pilot)
         await select(pilot, "dead")
-        await until(pilot, lambda: "is not a recording" in screen_text(app))
+        await until(pilot, lambda: "fwtop's" in screen_text(app))
         await pilot.press("space", "enter")
         assert app.list.marked == ()
         assert app.return_value is None
