@@ -59,9 +59,9 @@ VIEWER = """
 import sys
 from pathlib import Path
 from fwtop.run_folder import RunFolder
-from fwtop.tui import app
+from fwtop.tui import app, terminal_app
 if sys.argv[2] == "plain":
-    app.diffed = lambda update, buffer: update
+    terminal_app.diffed = lambda update, buffer: update
 app.view(Path(sys.argv[1]), RunFolder(Path(sys.argv[1]).parent))
 """
 
