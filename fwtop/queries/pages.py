@@ -278,7 +278,8 @@ KERNELS = Paged(
 WINDOW_DEVICES = Paged(
     WindowDevice,
     "window_id, w.process_id, t.device, t.span_ns, t.busy_ns, t.kernel_ns, t.measured_ns,"
-    " t.sm_busy_ns, t.occupied_ns, t.tensor_core_ns, t.launches, t.launch_delay_sum_ns, t.queue_max",
+    " t.sm_busy_ns, t.occupied_ns, t.tensor_core_ns, t.launches, t.launch_delay_sum_ns,"
+    " t.queue_max",
     f"window_devices t {_WINDOW}", "window_id, t.device", "window_id, device",
     "w.start_ns", "w.end_ns",
 )  # fmt: skip
