@@ -46,7 +46,8 @@ OnBytes = Callable[[int], None]
 class Piece:
     """A stretch of the array of events: whole events, without the comma at its end."""
 
-    text: bytes
+    array: bytearray
+    """The events within brackets; the last piece's has no closing one of ours."""
     at_byte: int
     """Where it begins in the inflated file."""
     last: bool
@@ -146,20 +147,22 @@ class EventArray:
             held += len(block)
             if held < target:
                 continue
-            text = b"".join(parts)
-            cut = _last_boundary(text)
+            array = bytearray().join((b"[", *parts))
+            cut = _last_boundary(array)
             if cut is None:
-                parts, target = [text], held * 2
+                parts, target = [bytes(array[1:])], held * 2
                 if held > self._limits.event_bytes + self._limits.piece_bytes:
                     self._damage = f"no event begins in the {held:,} bytes after byte {at:,}"
-                    yield Piece(text, at, last=True)
+                    yield Piece(array, at, last=True)
                     return
                 continue
             end, start = cut
-            yield Piece(text[:end], at, last=False)
-            at, parts, held = at + start, [text[start:]], len(text) - start
+            parts, held = [bytes(array[start:])], len(array) - start
+            array[end:] = b"]"
+            yield Piece(array, at, last=False)
+            at += start - 1
             target = max(self._limits.piece_bytes, held * 2)
-        yield Piece(b"".join(parts), at, last=True)
+        yield Piece(bytearray().join((b"[", *parts)), at, last=True)
 
     def _find_events(self) -> tuple[int, bytes, bytes]:
         head = b""
@@ -178,7 +181,7 @@ class EventArray:
         raise TraceError(self.path, what, "Give a Kineto or Chrome trace (.json, .json.gz).")
 
 
-def _last_boundary(text: bytes) -> tuple[int, int] | None:
+def _last_boundary(text: bytearray) -> tuple[int, int] | None:
     """Where the last event but one ends and the last begins; None where there are no two."""
     brace = len(text)
     for _ in range(_BRACES_TRIED):

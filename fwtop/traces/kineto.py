@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import compress
 from pathlib import Path
+from typing import cast
 
 from msgspec import UNSET, Raw, UnsetType
 
@@ -24,10 +25,12 @@ from fwtop.traces.kineto_rows import (
     NOT_HOST,
     REFUSED,
     Args,
-    RichRow,
+    LaunchArgs,
+    PlainRow,
     Row,
     arguments,
     decode_document,
+    decode_launches,
     decode_plain,
     decode_rich,
     salvaged,
@@ -64,6 +67,7 @@ _MOST_THREADS, _LONGEST_THREAD = 4_096, 100
 _FURTHER_THREADS = "further threads"
 _PIECES_FOR_PID, _PID_WITHIN = 16, 1 << 16
 _RICH_WITHIN = 1 << 16
+_MOST_BLOCKS = 1e12
 _LATEST_US = 4e15
 """The year 2096: a time beyond it is damage."""
 _LONGEST_US = LONGEST_NS / 1000
@@ -73,15 +77,20 @@ _DEFAULT_LIMITS = Limits()
 
 
 def read(
-    path: Path, limits: Limits = _DEFAULT_LIMITS, on_bytes: OnBytes | None = None
+    path: Path,
+    limits: Limits = _DEFAULT_LIMITS,
+    on_bytes: OnBytes | None = None,
+    details: bool = True,
 ) -> TraceWindow:
     """The window in a Kineto trace file (.json, .json.gz); `on_bytes` hears how far it has come.
 
-    What is damaged is left out, counted in `dropped_count` and described in `notes`. Raises
-    TraceError for a file that is no trace, cannot be read, or exceeds `limits`.
+    `details` keeps what deep windows are for: shapes, dtypes, modules, stacks, Python frames and
+    allocations, where the trace has them. What is damaged is left out, counted in
+    `dropped_count` and described in `notes`. Raises TraceError for a file that is no trace, cannot
+    be read, or exceeds `limits`.
     """
     array = EventArray(path, limits, on_bytes)
-    window = _Window(limits)
+    window = _Window(limits, details)
     window.take_document(array.header + b'"traceEvents":[]}')
     for piece in array.pieces():
         window.take_piece(piece)
@@ -93,10 +102,12 @@ def read(
 class _Window:
     """Gathers rows, piece by piece."""
 
-    def __init__(self, limits: Limits):
+    def __init__(self, limits: Limits, details: bool):
         self.ended = False
         """The array's end was seen, or as many rows as are wanted."""
         self._limits = limits
+        self._details = details
+        self._decode_arguments = decode_rich if details else decode_launches
         self._trace = TraceWindow(base_unix_ns=0, process=TracedProcess(framework="torch"))
         self._tracks: dict[ThreadKey, Track] = {}
         self._frames: dict[ThreadKey, Track] = {}
@@ -131,13 +142,14 @@ class _Window:
 
     def take_piece(self, piece: Piece) -> None:
         """Take the rows of a piece: the fast way, or row by row if it is not sound."""
-        text, tail = _split_end(piece.text) if piece.last else (piece.text, None)
+        text, tail = _split_end(piece.array) if piece.last else (piece.array, None)
         self._look_for_pid(text)
         if not self._rich:
             self._rich = any(text.find(mark, 0, _RICH_WITHIN) >= 0 for mark in _RICH)
+        decode = self._decode_arguments if self._rich else decode_plain
         rows: Sequence[Row]
         try:
-            rows = (decode_rich if self._rich else decode_plain)(b"".join((b"[", text, b"]")))
+            rows = decode(text)
         except REFUSED:
             self._salvage(piece)
             return
@@ -145,7 +157,7 @@ class _Window:
             self._end(tail)
         self._take(rows)
 
-    def _look_for_pid(self, text: bytes) -> None:
+    def _look_for_pid(self, text: bytearray) -> None:
         if self._pieces_left_for_pid and (found := _HOST_PID.search(text, 0, _PID_WITHIN)):
             self._trace.process = replace(self._trace.process, pid=int(found[1]))
             self._pieces_left_for_pid = 0
@@ -176,7 +188,8 @@ class _Window:
         self.take_document(b"{" + tail.strip().removeprefix(b","))
 
     def _salvage(self, piece: Piece) -> None:
-        found = salvage(piece.text, self._limits.events - self._trace.event_count)
+        text = bytes(piece.array[1:] if piece.last else piece.array[1:-1])
+        found = salvage(text, self._limits.events - self._trace.event_count)
         rows = [row for row in map(salvaged, found.events) if row is not None]
         if found.tail is not None:
             self._end(found.tail.encode())
@@ -205,14 +218,17 @@ class _Window:
             return
         host = list(compress(rows, kinds.translate(_IS_TRACK)))
         self._take_host(self._tracks, host, kinds.translate(None, _ALL_BUT_TRACK))
-        if FRAME in kinds:
+        if self._details and FRAME in kinds:
             frames = list(compress(rows, kinds.translate(_IS_FRAME)))
             self._take_host(self._frames, frames, bytearray([FRAME]) * len(frames))
-        for row in compress(rows, kinds.translate(_IS_OTHER)):
-            if row.cat in DEVICE_KIND:
-                self._take_device_event(row)
-            elif row.name == "[memory]":
-                self._take_memory_event(row)
+        others = list(compress(rows, kinds.translate(_IS_OTHER)))
+        on_devices = [row for row in others if row.cat in DEVICE_KIND]
+        if on_devices:
+            self._take_device_events(on_devices)
+        if self._details:
+            for row in others:
+                if row.name == "[memory]":
+                    self._take_memory_event(row)
 
     def _take_host(
         self, tracks: dict[ThreadKey, Track], rows: Sequence[Row], kinds: bytearray
@@ -234,9 +250,11 @@ class _Window:
         if threads.count(threads[0]) == len(threads):
             self._extend(tracks, threads[0], rows, kinds)
             return
-        for thread in dict.fromkeys(threads):
-            own = [tid == thread for tid in threads]
-            self._extend(tracks, thread, list(compress(rows, own)), bytearray(compress(kinds, own)))
+        of_thread: dict[ThreadKey, list[int]] = {}
+        for index, thread in enumerate(threads):
+            of_thread.setdefault(thread, []).append(index)
+        for thread, own in of_thread.items():
+            self._extend(tracks, thread, [rows[i] for i in own], bytearray([kinds[i] for i in own]))
 
     def _extend(
         self,
@@ -255,7 +273,7 @@ class _Window:
         track.kinds += kinds
         if kinds[0] == FRAME:
             return
-        if isinstance(rows[0], RichRow):
+        if not isinstance(rows[0], PlainRow):
             self._extend_arguments(track, [row.args for row in rows])  # type: ignore[misc]
         elif LAUNCH in kinds:
             chosen = zip(rows, kinds, strict=True)
@@ -273,15 +291,22 @@ class _Window:
             thread = thread[:_LONGEST_THREAD]
         return tracks.setdefault(thread, Track(thread))
 
-    def _extend_arguments(self, track: Track, of_rows: list[Args]) -> None:
+    def _extend_arguments(self, track: Track, of_rows: Sequence[LaunchArgs]) -> None:
         before = len(track) - len(of_rows)
-        if track.correlations is None or track.external_ids is None or track.sequences is None:
+        if track.correlations is None or track.external_ids is None:
             track.correlations = [0] * before
             track.external_ids = [0] * before
+        track.correlations += [args.correlation for args in of_rows]
+        track.external_ids += [
+            args.external_id_now or args.external_id_before_111 for args in of_rows
+        ]
+        if self._details:
+            self._extend_details(track, cast("Sequence[Args]", of_rows), before)
+
+    def _extend_details(self, track: Track, of_rows: Sequence[Args], before: int) -> None:
+        if track.sequences is None:
             track.sequences = [-1] * before
-        track.correlations += [args.correlation or 0 for args in of_rows]
-        track.external_ids += [args.external_id_now or args.external_id for args in of_rows]
-        track.sequences += [-1 if args.sequence is None else args.sequence for args in of_rows]
+        track.sequences += [args.sequence for args in of_rows]
         track.shapes = self._extended(track.shapes, [args.shapes for args in of_rows], before)
         track.values = self._extended(track.values, [args.values for args in of_rows], before)
         track.types = self._extended(track.types, [args.types for args in of_rows], before)
@@ -306,32 +331,36 @@ class _Window:
         column += texts or [""] * len(cells)
         return column
 
-    def _take_device_event(self, row: Row) -> None:
-        if not _is_sound(row):
-            self._drop(1)
-            return
-        args = arguments(row)
-        stream = whole(args.stream)
-        self._trace.device_events.append(
-            DeviceEvent(
-                DEVICE_KIND[row.cat],
-                self._texts.one(row.name),
-                self._time(row),
-                int(row.dur * 1000.0 + 0.5),
-                whole(args.device) or 0,
-                _stream(row.tid) if stream is None else stream,
-                args.correlation or 0,
-                args.external_id,
-                whole(args.bytes),
-                args.elements,
-                blocks_per_sm=args.sane_blocks_per_sm,
-                occupancy_ratio=args.occupancy_ratio,
+    def _take_device_events(self, rows: Sequence[Row]) -> None:
+        sound = [row for row in rows if _is_sound(row)]
+        if len(sound) < len(rows):
+            self._drop(len(rows) - len(sound))
+        names = self._texts.pooled([row.name for row in sound])
+        origin = self._origin_us or 0
+        add = self._trace.device_events.append
+        for row, name in zip(sound, names, strict=True):
+            args = arguments(row)
+            device, stream, size = args.device, args.stream, args.bytes
+            add(
+                DeviceEvent(
+                    DEVICE_KIND[row.cat],
+                    name,
+                    int((row.ts - origin) * 1000.0 + 0.5),
+                    int(row.dur * 1000.0 + 0.5),
+                    (device if type(device) is int else whole(device)) or 0,
+                    stream if type(stream) is int else _stream(row.tid, whole(stream)),
+                    args.correlation,
+                    args.external_id_now or args.external_id_before_111,
+                    size if type(size) is int else whole(size),
+                    args.elements,
+                    blocks_per_sm=_sane(args.blocks_per_sm, _MOST_BLOCKS),
+                    occupancy_ratio=_ratio(args.occupancy_percent),
+                )
             )
-        )
 
     def _take_memory_event(self, row: Row) -> None:
         args = arguments(row)
-        if args.memory_bytes is None or not abs(row.ts) < _LATEST_US:
+        if not isinstance(args, Args) or args.memory_bytes is None or not abs(row.ts) < _LATEST_US:
             self._drop(1)
             return
         self._trace.memory_events.append(
@@ -351,14 +380,18 @@ class _Window:
         return int((row.ts - (self._origin_us or 0)) * 1000.0 + 0.5)
 
 
-def _split_end(text: bytes) -> tuple[bytes, bytes | None]:
-    """The rows and what follows the array's `]`; None where the array does not end."""
-    end = text.rfind(b"]")
-    while end > 0 and text[max(0, end - 4096) : end].rstrip()[-1:] not in (b"}", b",", b""):
-        end = text.rfind(b"]", 0, end)
+_ENDS = (bytearray(b"}"), bytearray(b","), bytearray(b""))
+"""What the array's `]` may come after."""
+
+
+def _split_end(array: bytearray) -> tuple[bytearray, bytes | None]:
+    """The rows within brackets and what follows the array's `]`; None where it does not end."""
+    end = array.rfind(b"]")
+    while end > 1 and array[max(0, end - 4096) : end].rstrip()[-1:] not in _ENDS:
+        end = array.rfind(b"]", 0, end)
     if end < 0:
-        return text, None
-    return text[:end].rstrip().removesuffix(b","), text[end + 1 :]
+        return array + b"]", None
+    return array[:end].rstrip().removesuffix(b",") + b"]", bytes(array[end + 1 :])
 
 
 def _is_sound(row: Row) -> bool:
@@ -373,7 +406,18 @@ def _origin(rows: Sequence[Row]) -> int:
     return 0
 
 
-def _stream(thread: ThreadKey) -> int:
-    """Old traces name a device's threads `stream 7`."""
+def _sane(number: float | None, most: float) -> float | None:
+    """A number from 0 to `most`; infinity and NaN come from a device unknown to Kineto."""
+    return number if number is not None and 0 <= number <= most else None
+
+
+def _ratio(percent: float | None) -> float | None:
+    return percent / 100 if percent is not None and 0 <= percent <= 100 else None
+
+
+def _stream(thread: ThreadKey, known: int | None) -> int:
+    """Old traces name a device's threads `stream 7`; ROCm's has the number alone."""
+    if known is not None:
+        return known
     digits = str(thread).rpartition(" ")[2]
     return int(digits) if digits.isdecimal() and len(digits) < 10 else 0

@@ -88,57 +88,43 @@ DEVICE_KIND = {
 
 Int64 = Annotated[int, Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
 """What a recording can hold."""
-_MOST_BLOCKS = 1e12
-"""A grid has fewer; infinity and NaN come from a device whose properties Kineto did not know."""
 
 
-class Args(Struct, gc=False, frozen=True):
-    """The arguments that figures are made of."""
+class LaunchArgs(Struct, gc=False, frozen=True):
+    """What ties a device's work to its launch and to its operator, and says how large it is."""
 
-    correlation: Int64 | None = None
-    external_id_now: Int64 | None = field(default=None, name="External id")
-    external_id_before_111: Int64 | None = field(default=None, name="external id")
-    sequence: Int64 | None = field(default=None, name="Sequence number")
-    shapes: Raw | UnsetType = field(default=UNSET, name="Input Dims")
-    values: Raw | UnsetType = field(default=UNSET, name="Concrete Inputs")
-    types: Raw | UnsetType = field(default=UNSET, name="Input type")
-    module: str | None = field(default=None, name="Module Hierarchy")
-    stack: str | None = field(default=None, name="Call stack")
+    correlation: Int64 = 0
+    external_id_now: Int64 = field(default=0, name="External id")
+    external_id_before_111: Int64 = field(default=0, name="external id")
     device: Int64 | str | None = None
     stream: Int64 | str | None = None
     bytes: Int64 | str | None = None
     elements_now: Int64 | None = field(default=None, name="In msg nelems")
     elements_before_22: Int64 | None = field(default=None, name="In msg size")
-    memory_bytes: Int64 | None = field(default=None, name="Bytes")
-    device_type: Int64 | None = field(default=None, name="Device Type")
-    device_id: Int64 | None = field(default=None, name="Device Id")
-    address: int | None = field(default=None, name="Addr")
-    allocated_bytes: Int64 | None = field(default=None, name="Total Allocated")
-    reserved_bytes: Int64 | None = field(default=None, name="Total Reserved")
     blocks_per_sm: float | None = field(default=None, name="blocks per SM")
     occupancy_percent: float | None = field(default=None, name="est. achieved occupancy %")
-
-    @property
-    def external_id(self) -> int:
-        """The operator's id, whatever the spelling; 0 for none."""
-        return self.external_id_now or self.external_id_before_111 or 0
 
     @property
     def elements(self) -> int | None:
         """Of a collective: how many elements went in."""
         return self.elements_before_22 if self.elements_now is None else self.elements_now
 
-    @property
-    def sane_blocks_per_sm(self) -> float | None:
-        """Thread blocks over multiprocessors; None where it is no such number."""
-        blocks = self.blocks_per_sm
-        return blocks if blocks is not None and 0 <= blocks < _MOST_BLOCKS else None
 
-    @property
-    def occupancy_ratio(self) -> float | None:
-        """Estimated achieved occupancy, 0..1; None where it is no such number."""
-        percent = self.occupancy_percent
-        return percent / 100 if percent is not None and 0 <= percent <= 100 else None
+class Args(LaunchArgs, gc=False, frozen=True):
+    """All arguments that figures are made of."""
+
+    sequence: Int64 = field(default=-1, name="Sequence number")
+    shapes: Raw | UnsetType = field(default=UNSET, name="Input Dims")
+    values: Raw | UnsetType = field(default=UNSET, name="Concrete Inputs")
+    types: Raw | UnsetType = field(default=UNSET, name="Input type")
+    module: str | None = field(default=None, name="Module Hierarchy")
+    stack: str | None = field(default=None, name="Call stack")
+    memory_bytes: Int64 | None = field(default=None, name="Bytes")
+    device_type: Int64 | None = field(default=None, name="Device Type")
+    device_id: Int64 | None = field(default=None, name="Device Id")
+    address: int | None = field(default=None, name="Addr")
+    allocated_bytes: Int64 | None = field(default=None, name="Total Allocated")
+    reserved_bytes: Int64 | None = field(default=None, name="Total Reserved")
 
 
 NO_ARGS = Args()
@@ -165,8 +151,19 @@ class PlainRow(Struct, gc=False):
     args: Raw | UnsetType = UNSET
 
 
+class LaunchRow(Struct, gc=False):
+    """A row of a trace of devices, where nothing but what devices did is wanted of arguments."""
+
+    cat: Category = Category.OTHER
+    name: str = ""
+    tid: int | str = 0
+    ts: float = 0.0
+    dur: float = -1.0
+    args: LaunchArgs = NO_ARGS
+
+
 class RichRow(Struct, gc=False):
-    """A row whose arguments matter: traces of devices, and deep windows."""
+    """A row whose arguments all matter: deep windows, and traces from elsewhere."""
 
     cat: Category = Category.OTHER
     name: str = ""
@@ -176,7 +173,7 @@ class RichRow(Struct, gc=False):
     args: Args = NO_ARGS
 
 
-Row = PlainRow | RichRow
+Row = PlainRow | LaunchRow | RichRow
 
 
 class DeviceProperties(Struct, gc=False):
@@ -224,6 +221,7 @@ class Document(Struct, gc=False):
 
 
 decode_plain = msgspec.json.Decoder(list[PlainRow]).decode
+decode_launches = msgspec.json.Decoder(list[LaunchRow]).decode
 decode_rich = msgspec.json.Decoder(list[RichRow]).decode
 decode_document = msgspec.json.Decoder(Document).decode
 _decode_args = msgspec.json.Decoder(Args).decode
@@ -245,10 +243,10 @@ def _small(number: int | None) -> int | None:
     return number if number is not None and 0 <= number < _MOST_RANKS else None
 
 
-def arguments(row: Row) -> Args:
+def arguments(row: Row) -> LaunchArgs:
     """A row's arguments; none where there are none, or none that make sense."""
     args = row.args
-    if isinstance(args, Args):
+    if isinstance(args, LaunchArgs):
         return args
     if args is UNSET:
         return NO_ARGS

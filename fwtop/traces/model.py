@@ -7,11 +7,10 @@ many of them and Python pays for every object. Times are integer nanoseconds sin
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from itertools import islice
-from operator import itemgetter, lt
+from dataclasses import dataclass, field, fields
+from itertools import compress, islice
+from operator import and_, eq, itemgetter, lt
 from pathlib import Path
-from typing import Any, TypeVar
 
 from msgspec import Struct
 
@@ -29,7 +28,6 @@ MEMCPY = "memcpy"
 MEMSET = "memset"
 
 ThreadKey = int | str
-Cell = TypeVar("Cell")
 
 LONGEST_NS = 1 << 44
 """Longer than any event (4.9 hours), so that start and duration make one sort key; readers drop
@@ -86,31 +84,41 @@ class Track:
         if all(map(lt, order, islice(order, 1, None))):
             return
         pick = itemgetter(*order)
-        self.names = list(pick(self.names))
-        self.start_ns = list(pick(starts))
-        self.duration_ns = list(pick(self.duration_ns))
         self.kinds = bytearray(pick(self.kinds))
-        self.correlations = _picked(self.correlations, pick)
-        self.external_ids = _picked(self.external_ids, pick)
-        self.sequences = _picked(self.sequences, pick)
-        self.shapes = _picked(self.shapes, pick)
-        self.values = _picked(self.values, pick)
-        self.modules = _picked(self.modules, pick)
-        self.stacks = _picked(self.stacks, pick)
-        self.phases = _picked(self.phases, pick)
+        for name in _COLUMNS:
+            column = getattr(self, name)
+            if column is not None:
+                setattr(self, name, list(pick(column)))
+
+
+_COLUMNS = tuple(
+    one.name for one in fields(Track) if one.name not in ("thread", "kinds")
+)  # every other field is a list with a cell an event
 
 
 def _order(starts: list[int], durations: list[int]) -> list[int]:
     """Indices by start, and where starts are equal by duration, the longer first.
 
-    Two stable sorts over plain integers: one over a key of both is slower.
+    Traces are nearly in order, which a stable sort over plain integers makes use of; equal starts
+    are few, and put right one by one.
     """
-    order = sorted(range(len(starts)), key=durations.__getitem__, reverse=True)
-    return sorted(order, key=starts.__getitem__)
-
-
-def _picked(column: list[Cell] | None, pick: itemgetter[Any]) -> list[Cell] | None:
-    return None if column is None else list(pick(column))
+    order = sorted(range(len(starts)), key=starts.__getitem__)
+    pick = itemgetter(*order)
+    ordered, lengths = pick(starts), pick(durations)
+    ties = map(eq, ordered, islice(ordered, 1, None))
+    rises = map(lt, lengths, islice(lengths, 1, None))
+    done = 0
+    for at in compress(range(len(order)), map(and_, ties, rises)):
+        if at < done:
+            continue
+        first, last = at, at + 1
+        while first > 0 and ordered[first - 1] == ordered[at]:
+            first -= 1
+        while last < len(order) and ordered[last] == ordered[at]:
+            last += 1
+        order[first:last] = sorted(order[first:last], key=durations.__getitem__, reverse=True)
+        done = last
+    return order
 
 
 class DeviceEvent(Struct, gc=False):

@@ -28,7 +28,7 @@ def read(
     if trace_format == "kineto":
         from fwtop.traces import kineto
 
-        return kineto.read(path, limits, on_bytes)
+        return kineto.read(path, limits, on_bytes, details)
     if trace_format == "xplane":
         from fwtop.traces import xplane
 

@@ -1,8 +1,9 @@
 """Opening a Kineto trace to its temporal breakdown, against HolisticTraceAnalysis, by turns.
 
 Each measures itself in a process of its own: from the call that opens the file to the breakdown,
-without imports, and the process's peak memory. HolisticTraceAnalysis lives in a virtual environment
-that the benchmark makes. Beside them, `fwtop summary` as a command: all figures, start to end.
+without imports, and the process's peak memory. Neither keeps shapes and stacks (fwtop's `details`,
+HTA's default arguments). HolisticTraceAnalysis lives in a virtual environment that is made here.
+Beside them, `fwtop summary` as a command: all figures, start to end.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ from fwtop.analysis.window import launches
 from fwtop.traces.kineto import read
 """,
     opens="""
-trace = read(Path(sys.argv[1]))
+trace = read(Path(sys.argv[1]), details=False)
 breakdown(trace.device_events, launches(trace))
 """,
     unit=_UNIT,

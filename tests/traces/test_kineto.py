@@ -2,13 +2,15 @@ from __future__ import annotations
 
 import gzip
 import json
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from fwtop.traces import blocks, kineto
 from fwtop.traces.kineto import Limits, read
-from fwtop.traces.model import ANNOTATION, LAUNCH, OPERATOR, TracedProcess, TraceError
+from fwtop.traces.model import ANNOTATION, LAUNCH, OPERATOR, TracedProcess, TraceError, Track
 from tests.traces.trace_files import BASE_NS, document, row, write
 
 
@@ -341,3 +343,50 @@ def test_rocm_s_calls_and_kernels(tmp_path: Path) -> None:
     assert list(trace.tracks[0].kinds) == [OPERATOR, LAUNCH, LAUNCH]
     found = [(e.kind, e.device, e.stream, e.correlation, e.bytes) for e in trace.device_events]
     assert found == [("kernel", 2, 1, 5, None), ("memcpy", 2, 3, 6, 4096)]
+
+
+def test_without_details_what_devices_did_is_the_same(tmp_path: Path) -> None:
+    rows = [
+        row("aten::mm", 0, 90, **{"External id": 1, "Input Dims": [[2, 2]], "Call stack": "a"}),
+        row("cudaLaunchKernel", 10, 5, cat="cuda_runtime", correlation=5),
+        row("sgemm", 30, 20, cat="kernel", tid=7, device=1, correlation=5,
+            **{"est. achieved occupancy %": 50, "blocks per SM": 2.5}),
+        row("train.py(3): f", 0, 99, cat="python_function"),
+        {"ph": "i", "name": "[memory]", "tid": 7, "ts": 11, "args": {"Bytes": 64}},
+    ]  # fmt: skip
+    path = write(tmp_path / "t.json", rows, deviceProperties=[{"id": 1, "name": "A100"}])
+    plain, deep = read(path, details=False), read(path)
+    assert plain.device_events == deep.device_events
+    (track,), (whole,) = plain.tracks, deep.tracks
+    for name in ("names", "start_ns", "duration_ns", "kinds", "correlations", "external_ids"):
+        assert getattr(track, name) == getattr(whole, name)
+    assert whole.shapes is not None
+    assert [json.loads(shapes or "null") for shapes in whole.shapes] == [[[2, 2]], None]
+    assert whole.stacks == ["a", ""]
+    assert (track.shapes, track.stacks, track.sequences) == (None, None, None)
+    assert (plain.frames, plain.memory_events) == ([], [])
+    assert len(deep.frames) == len(deep.memory_events) == 1
+    assert plain.event_count == deep.event_count == 5
+
+
+def test_a_sound_trace_needs_no_salvage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would be right as well, and ten times slower."""
+    monkeypatch.setattr(blocks, "_READ_BYTES", 1_000)
+    monkeypatch.setattr(kineto, "salvage", lambda *_: pytest.fail("salvaged"))
+    rows = [row(f"aten::op{number}", number, 1, **{"External id": number}) for number in range(99)]
+    for name, around in (("plain", {}), ("rich", {"deviceProperties": [{"id": 0, "name": "A"}]})):
+        trace = read(write(tmp_path / name, rows, **around), Limits(piece_bytes=2_000))
+        assert (len(trace.tracks[0]), trace.notes, trace.event_count) == (99, [], 99)
+
+
+def test_every_column_of_a_track_is_put_in_order() -> None:
+    columns = [one.name for one in fields(Track) if one.name not in ("thread", "kinds")]
+    cells = {name: [f"{name} {number}" for number in range(4)] for name in columns}
+    cells["start_ns"] = [5, 1, 5, 1]
+    cells["duration_ns"] = [1, 2, 9, 3]
+    track = Track(1, kinds=bytearray([0, 1, 2, 3]), **cells)
+    track.arrange()
+    order = [3, 1, 2, 0]  # by start, the longer first
+    assert list(track.kinds) == order
+    for name in columns:
+        assert getattr(track, name) == [cells[name][number] for number in order]
