@@ -55,7 +55,8 @@ def start_of(files: list[Imported]) -> Start:
     if firsts:
         return Start(min(firsts), True)
     written = max(_written_ns(file.file.path) for file in files)
-    return Start(written - max(file.end_ns - file.start_ns for file in files), False)
+    longest = max(file.end_ns - file.start_ns for file in files)
+    return Start(written - min(longest, written), False)
 
 
 def write(
@@ -69,7 +70,11 @@ def write(
     files = [file for process in processes for file in process.files]
     start = start_of(files)
     clock = _Clock(start)
-    writer.write_run(_run_row(files, start, name, tags))
+    if not writer.write_run(_run_row(files, start, name, tags)) or writer.bad_rows:
+        raise RecordingError(
+            f"the run cannot be written: {writer.failure or 'its name or time is impossible'}",
+            "choose another place with -o, or another --name",
+        )
     writer.add(sql.RUN_SOURCE, (" ".join(dict.fromkeys(file.file.format for file in files)),))
     window_id = 0
     for process in processes:

@@ -66,7 +66,7 @@ def _read(
 
         try:
             progress(0)
-            imported.append(_read_one(file, keep_bytes, progress))
+            imported += _read_one(file, keep_bytes, progress)
         except TraceError as error:
             first_error = first_error or error
             left_out.append(f"{file.path.name}: {error.what}")
@@ -78,13 +78,13 @@ def _read(
     return imported, left_out
 
 
-def _read_one(file: TraceFile, keep_bytes: int, progress: Callable[[int], None]) -> Imported:
+def _read_one(file: TraceFile, keep_bytes: int, progress: Callable[[int], None]) -> list[Imported]:
     if file.format == RECORDING:
         raise TraceError(file.path, "it is a recording already", "`fwtop open` shows it.")
     if file.format == TORCH_TRACE:
         from fwtop.importer import compile_log
 
-        return compile_log.read(file, progress)
+        return [compile_log.read(file, progress)]
     from fwtop.importer import window
 
     return window.read(file, keep_bytes, progress)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import gc
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
+from dataclasses import replace
 
 from fwtop.analysis.window import figures
 from fwtop.importer.imported import AllocatorReading, Imported, ImportedDevice
@@ -14,10 +14,11 @@ from fwtop.importer.trace_files import TraceFile
 from fwtop.importer.traced_steps import steps
 from fwtop.traces import reader
 from fwtop.traces.blocks import Limits
-from fwtop.traces.formats import KINETO
+from fwtop.traces.formats import KINETO, NSYS
 from fwtop.traces.model import MemoryEvent, TraceError, TraceWindow
 
-LIMITS = {KINETO: Limits(file_bytes=64 << 30, inflated_bytes=16 << 30, events=8_000_000)}
+_LARGE = Limits(file_bytes=64 << 30, inflated_bytes=16 << 30, events=8_000_000)
+LIMITS = {KINETO: _LARGE, NSYS: _LARGE}
 """By format, where it is read bit by bit: of memory these allow about 2 GB, 200 bytes an event.
 Others are read whole, and have the default limits."""
 READINGS = 2_000
@@ -28,37 +29,55 @@ _NO_DEVICE = "GPU {}"
 
 def read(
     file: TraceFile, keep_bytes: int = 0, on_bytes: Callable[[int], None] | None = None
-) -> Imported:
-    """Read and analyse one file of a window. Raises TraceError for one that has nothing to show.
+) -> list[Imported]:
+    """Read and analyse one file: a window for each process that it has.
 
-    `keep_bytes` is how large a raw trace may be to be kept.
+    `keep_bytes` is how large a raw trace may be to be kept. Raises TraceError for a file that has
+    nothing to show.
     """
     with _without_garbage_collection():
-        limits = LIMITS.get(file.format, Limits())
-        trace = reader.read(file.path, file.format, limits=limits, on_bytes=on_bytes)
-        if not (trace.tracks or trace.device_events or trace.frames):
-            raise TraceError(file.path, *_nothing_in(trace))
-        begin, end = _bounds(trace)
-        return Imported(
-            file,
-            trace.process,
-            trace.base_unix_ns,
-            begin,
-            end,
-            figures=figures(trace, []),
-            deep=_is_deep(trace),
-            steps=tuple(steps(trace)),
-            devices=tuple(_devices(trace)),
-            memory=tuple(_readings(trace)),
-            notes=tuple(trace.notes),
-            raw=_compressed(file.path, keep_bytes),
-        )
+        windows = _windows(file, on_bytes)
+        told = [one for one in windows if one.tracks or one.device_events or one.frames]
+        if not told:
+            raise TraceError(file.path, *_nothing_in(windows))
+        if len(told) > 1:  # then the rank in the file's name is not each one's
+            file = replace(file, rank=None)
+        found = [_imported(file, window) for window in told]
+        raw = _compressed(file, keep_bytes)
+        return [replace(found[0], raw=raw), *found[1:]]
 
 
-def _nothing_in(trace: TraceWindow) -> tuple[str, str]:
+def _windows(file: TraceFile, on_bytes: Callable[[int], None] | None) -> list[TraceWindow]:
+    limits = LIMITS.get(file.format, Limits())
+    if file.format == NSYS:
+        from fwtop.traces import nsys
+
+        return nsys.read(file.path, limits, on_bytes)
+    return [reader.read(file.path, file.format, limits=limits, on_bytes=on_bytes)]
+
+
+def _imported(file: TraceFile, trace: TraceWindow) -> Imported:
+    begin, end = _bounds(trace)
+    return Imported(
+        file,
+        trace.process,
+        trace.base_unix_ns,
+        begin,
+        end,
+        figures=figures(trace, []),
+        deep=_is_deep(trace),
+        steps=tuple(steps(trace)),
+        devices=tuple(_devices(trace)),
+        memory=tuple(_readings(trace)),
+        notes=tuple(trace.notes),
+    )
+
+
+def _nothing_in(windows: Sequence[TraceWindow]) -> tuple[str, str]:
     what = "no operator and no kernel that fwtop knows is in it"
-    if trace.notes:
-        what += f" ({trace.notes[0]})"
+    notes = [note for window in windows for note in window.notes]
+    if notes:
+        what += f" ({notes[0]})"
     return what, "Trace with torch.profiler, tf.profiler or jax.profiler, and name that file."
 
 
@@ -134,13 +153,13 @@ def _thinned(events: list[MemoryEvent]) -> list[MemoryEvent]:
     return [highest[stretch] for stretch in sorted(highest)]
 
 
-def _compressed(path: Path, keep_bytes: int) -> bytes | None:
+def _compressed(file: TraceFile, keep_bytes: int) -> bytes | None:
     """The file compressed, if it is small enough to be kept; a gzip file is inflated first."""
-    if keep_bytes <= 0 or path.stat().st_size > keep_bytes:
+    if keep_bytes <= 0 or file.path.stat().st_size > keep_bytes:
         return None
     import zstandard
 
-    data = path.read_bytes()
+    data = file.path.read_bytes()
     if data.startswith(b"\x1f\x8b"):
         inflater = zlib.decompressobj(wbits=31)
         try:

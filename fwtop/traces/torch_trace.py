@@ -34,7 +34,7 @@ _HEADER = re.compile(
     rb"[VDIWE](\d\d)(\d\d) (\d\d):(\d\d):(\d\d)(?:\.(\d{1,6}))? (\d{1,10})"
     rb" [^\]\n]{0,1024}\] ?(?=[{])"
 )
-_UNIX_US = re.compile(rb'"ts": ?(\d{15,17})(?:\.(\d{1,3}))?')
+_UNIX_US = re.compile(rb'"ts": ?(\d{15,16})(?:\.(\d{1,3}))?')
 _PACKAGE = re.compile(r"(.*[/\\]torch[/\\])_(?:dynamo|logging|inductor|compile)\b")
 _HEAD_BYTES = 4 << 20
 _ZONE_S = 900
