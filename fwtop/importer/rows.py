@@ -70,11 +70,7 @@ def write(
     files = [file for process in processes for file in process.files]
     start = start_of(files)
     clock = _Clock(start)
-    if not writer.write_run(_run_row(files, start, name, tags)) or writer.bad_rows:
-        raise RecordingError(
-            f"the run cannot be written: {writer.failure or 'its name or time is impossible'}",
-            "choose another place with -o, or another --name",
-        )
+    _begin(writer, _run_row(files, start, name, tags))
     writer.add(sql.RUN_SOURCE, (" ".join(dict.fromkeys(file.file.format for file in files)),))
     window_id = 0
     for process in processes:
@@ -91,6 +87,15 @@ def write(
     ends = [clock.at(file, file.end_ns) for file in files]
     writer.add(sql.RUN_END, ("finishing", max(0, *ends), None, None))
     _flush(writer)
+
+
+def _begin(writer: Writer, row: Row) -> None:
+    """Write the run's row, without which the recording is none. Raises RecordingError."""
+    if not writer.write_run(row) or writer.bad_rows:
+        raise RecordingError(
+            f"the run cannot be written: {writer.failure or 'its name or time is impossible'}",
+            "choose another place with -o, or another --name",
+        )
 
 
 def _flush(writer: Writer) -> None:

@@ -66,7 +66,9 @@ def _read(
 
         try:
             progress(0)
-            imported += _read_one(file, keep_bytes, progress)
+            windows = _read_one(file, keep_bytes, progress)
+            imported += windows
+            keep_bytes -= sum(len(one.raw or b"") for one in windows)
         except TraceError as error:
             first_error = first_error or error
             left_out.append(f"{file.path.name}: {error.what}")
@@ -79,6 +81,16 @@ def _read(
 
 
 def _read_one(file: TraceFile, keep_bytes: int, progress: Callable[[int], None]) -> list[Imported]:
+    try:
+        return _read_format(file, keep_bytes, progress)
+    except MemoryError:
+        what = "there is not enough memory for what is in it"
+        raise TraceError(file.path, what, "Trace fewer steps, or open it elsewhere.") from None
+
+
+def _read_format(
+    file: TraceFile, keep_bytes: int, progress: Callable[[int], None]
+) -> list[Imported]:
     if file.format == RECORDING:
         raise TraceError(file.path, "it is a recording already", "`fwtop open` shows it.")
     if file.format == TORCH_TRACE:

@@ -136,7 +136,7 @@ def _readings(trace: TraceWindow) -> Iterator[AllocatorReading]:
                 trace.base_unix_ns + event.at_ns,
                 device,
                 event.allocated_bytes,
-                event.reserved_bytes,
+                event.reserved_bytes if event.on_device else None,  # the CPU's reserves nothing
             )
 
 
