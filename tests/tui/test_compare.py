@@ -329,3 +329,33 @@ def test_a_subject(snap_compare: Any, runs: dict[str, Path], number: int) -> Non
 
     app = app_on(runs, "base", "compiled")
     assert snap_compare(app, terminal_size=SIZES["120x40"], run_before=open_it)
+
+
+async def test_no_text_of_a_recording_reaches_the_terminal_as_a_command(tmp_path: Path) -> None:
+    paths = []
+    for number in (1, 2):
+        builder = recordings.Builder(
+            tmp_path / f"{number}.fwtop",
+            recordings.Spec(steps=120, seed=number, command=("\x1b[2Jtrain.py", "\x07数" * 40)),
+        )
+        builder.add_everything()
+        builder._db.execute(
+            "UPDATE run SET id = 'a' || char(27) || '[2J', name = ?, environment = ?, tags = ?",
+            (
+                f"\x1b]0;x\x07[/b]{number}",
+                f'{{"X\\u001b[1m": "\\u001b[2J{number}"}}',
+                '["\\u001b"]',
+            ),
+        )
+        builder._db.execute("UPDATE operator_names SET name = name || char(27) || '[2J'")
+        builder._db.execute("UPDATE operator_names SET family = family || char(7)")
+        builder.commit()
+        paths.append(builder.finish())
+    app = CompareApp([Source(path) for path in paths])
+    async with app.run_test(size=(120, 40)) as pilot:
+        await compared(pilot)
+        for key in ("1", "2", "3", "4", "5", "6", "7"):
+            await pilot.press(key)
+            await compared(pilot)
+            await pilot.pause()
+            assert all(line.isprintable() for line in screen_text(app).splitlines()), key

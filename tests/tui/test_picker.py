@@ -19,7 +19,7 @@ from fwtop.recording.store import open_recording
 from fwtop.tui.picker import ATTACH, COMPARE, OPEN
 from fwtop.tui.picker.app import PickerApp, split_tags
 from fwtop.tui.screens.dialogs import Choice, Prompt
-from tests.recordings import build
+from tests.recordings import Builder, Spec, build
 from tests.tui.conftest import screen_text, until
 
 SIZES = {"80x24": (80, 24), "120x40": (120, 40), "200x50": (200, 50)}
@@ -214,3 +214,21 @@ def test_how_it_looks(
 
     monkeypatch.chdir(state)
     assert snap_compare(PickerApp(COMPARE, Path()), terminal_size=SIZES[size], run_before=mark)
+
+
+async def test_no_text_of_a_recording_reaches_the_terminal_as_a_command(tmp_path: Path) -> None:
+    builder = Builder(tmp_path / "run.fwtop", Spec(steps=30, command=("\x1b[2Jtrain.py",)))
+    builder.add_everything()
+    builder._db.execute(
+        "UPDATE run SET id = 'a[/b]' || char(27) || '[2J', name = ?, tags = ?",
+        ("\x1b]0;x\x07[/b]", '["\\u001b[5m"]'),
+    )
+    builder.commit()
+    builder.finish()
+    app = PickerApp(OPEN, tmp_path)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await listed(pilot)
+        for keys in ([], ["n"], ["escape", "t"], ["escape", "d"]):
+            await pilot.press(*keys)
+            await pilot.pause()
+            assert all(line.isprintable() for line in screen_text(app).splitlines()), keys

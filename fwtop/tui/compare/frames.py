@@ -16,6 +16,7 @@ from fwtop.analysis.comparison_model import (
 )
 from fwtop.formatting import (
     UNKNOWN,
+    ellipsis,
     format_command,
     format_duration,
     format_short_count,
@@ -51,9 +52,10 @@ class Head(Frame[Picture], can_focus=False):
             return [strip_of([(" fwtop compare", "title")], width)] * max(1, height)
         status = "comparing … " if self.snapshot.comparing else ""
         row: Row = [(" fwtop compare ", "title"), (" ", "text")]
+        each = max(6, (width - 28) // len(self.snapshot.names) - 5)
         for number, name in enumerate(self.snapshot.names):
             letter, _, label = name.partition(" ")
-            row += [(f"{letter} ", "key"), (printable(label), "strong")]
+            row += [(f"{letter} ", "key"), (ellipsis(printable(label), each), "strong")]
             row.append((" (baseline)  " if number == 0 else "  ", "dim"))
         lines = [strip_of(ends(row, [(status, "strong warn")], width), width)]
         return lines + [Strip.blank(width)] * (height - 1)
@@ -165,17 +167,17 @@ class Words(Frame[Picture], can_focus=False):
         if item is None:
             return []
         if isinstance(item, ComparedFinding):
-            found: list[Row] = [[(f"{item.code}  ", "strong"), (item.severity, "dim")]]
+            found: list[Row] = [[(f"{printable(item.code)}  ", "strong"), (item.severity, "dim")]]
             found += _by_run(snapshot.names, item.whys, width, "not found here")
             if item.next:
                 found += [[(line, "code")] for line in wrap(f"→ {printable(item.next)}", width)]
         elif isinstance(item, Node):
             found = [[(line, "strong")] for line in wrap(printable(item.name), width)]
-            found.append([(f"{item.kind}, {item.family}, on the {item.device}", "dim")])
+            found.append([(printable(f"{item.kind}, {item.family}, on the {item.device}"), "dim")])
             sides = [None if one is None else _side_in_words(one) for one in item.sides]
             found += _by_run(snapshot.names, sides, width, "did not run")
         else:
-            found = [[(f"{item.what}  ", "strong"), (item.section, "dim")]]
+            found = [[(f"{printable(item.what)}  ", "strong"), (printable(item.section), "dim")]]
             found += _by_run(snapshot.names, item.values, width, UNKNOWN)
         return found[:height]
 

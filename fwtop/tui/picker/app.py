@@ -18,7 +18,7 @@ from textual.reactive import var
 from textual.widget import Widget
 
 from fwtop.control import ControlError
-from fwtop.formatting import format_bytes, plural
+from fwtop.formatting import format_bytes, plural, printable
 from fwtop.recording.store import RecordingError
 from fwtop.runs.labels import LabelError, label
 from fwtop.runs.listed import ListedRun, each_run, recency
@@ -245,7 +245,7 @@ class PickerApp(TerminalApp[list[ListedRun]]):
         run = self._table.chosen()
         if run is not None:
             self.push_screen(
-                Prompt(f"name of {run.id}:", run.name or ""),
+                Prompt(f"name of {printable(run.id)}:", printable(run.name or "")),
                 lambda text: None if text is None else self._label(run, text.strip(), run.tags),
             )
 
@@ -254,7 +254,10 @@ class PickerApp(TerminalApp[list[ListedRun]]):
         run = self._table.chosen()
         if run is not None:
             self.push_screen(
-                Prompt(f"tags of {run.id}, with commas between:", ", ".join(run.tags)),
+                Prompt(
+                    f"tags of {printable(run.id)}, with commas between:",
+                    printable(", ".join(run.tags)),
+                ),
                 lambda text: None if text is None else self._label(run, run.name, split_tags(text)),
             )
 
@@ -276,11 +279,11 @@ class PickerApp(TerminalApp[list[ListedRun]]):
         if not runs:
             return
         size = format_bytes(sum(one.size_bytes or 0 for one in runs))
-        what = runs[0].id if len(runs) == 1 else plural(len(runs), "run")
+        what = printable(runs[0].id) if len(runs) == 1 else plural(len(runs), "run")
         self.push_screen(
             Choice(
-                f"Remove {what}?",
-                f"{size} of recordings. This cannot be undone.",
+                f"Remove {plural(len(runs), 'run')}?",
+                f"{what}: {size} of recordings. This cannot be undone.",
                 (Option("c", "cancel", "keep it"), Option("d", "delete", f"remove {what}")),
             ),
             lambda answer: self._remove(runs) if answer == "d" else None,

@@ -155,7 +155,7 @@ class RunDetails(Frame[RunList], can_focus=False):
             return []
         sign, role = state(run)
         facts = f"{plural(run.steps or 0, 'step')}, {format_duration(run.median_ns)} median"
-        first: Row = [(run.id, "strong"), ("  ", "text"), (sign, role)]
+        first: Row = [(printable(run.id), "strong"), ("  ", "text"), (sign, role)]
         if run.name:
             first += [("  ", "text"), (printable(run.name), "strong")]
         if run.tags:
@@ -166,7 +166,7 @@ class RunDetails(Frame[RunList], can_focus=False):
             [(fit(run.path, width, keep_end=True), "dim")],
         ]
         if run.problem is not None:
-            rows[1:1] = [[(line, "bad")] for line in wrap(run.problem, width)]
+            rows[1:1] = [[(line, "bad")] for line in wrap(printable(run.problem), width)]
         return rows[:height]
 
 

@@ -6,6 +6,7 @@ from textual import events
 from textual.strip import Strip
 from textual.widget import Widget
 
+from fwtop.formatting import cell_width, ellipsis, printable
 from fwtop.tui.drawing import Row, fill, strip_of
 
 Hint = tuple[str, str, str]
@@ -23,6 +24,7 @@ class KeyLine(Widget):
 
     def show(self, hints: tuple[Hint, ...], notice: str = "") -> None:
         """Other hints, or a passing notice at the right."""
+        notice = printable(notice)  # it may name a file
         if (hints, notice) != (self._hints, self.notice):
             self._hints, self.notice = hints, notice
             self.refresh()
@@ -36,7 +38,8 @@ class KeyLine(Widget):
         self._places = []
         x = 0
         *others, last = self._hints or (("", "", ""),)
-        room = width - len(self.notice) - 2
+        notice = ellipsis(self.notice, max(0, width - 2))
+        room = width - cell_width(notice) - 2
         for key, written, does in [*others, last]:
             length = len(written) + len(does) + 3
             reserved = len(last[1]) + len(last[2]) + 3 if (key, written, does) != last else 0
@@ -45,9 +48,9 @@ class KeyLine(Widget):
             row += [(f" {written}", "key"), (f" {does} ", "dim")]
             self._places.append((x, x + length, key))
             x += length
-        if self.notice:
-            row = fill(row, max(x, width - len(self.notice) - 1))
-            row.append((self.notice, "strong warn"))
+        if notice:
+            row = fill(row, max(x, width - cell_width(notice) - 1))
+            row.append((notice, "strong warn"))
         return strip_of(row, width)
 
     def on_click(self, event: events.Click) -> None:
