@@ -16,7 +16,7 @@ from fwtop.formatting import ellipsis, format_bytes, printable
 SILENT_S = 0.5
 """What is read sooner needs no progress."""
 REDRAW_S = 0.1
-SAY_S = 5.0
+SAY_S = 2.0
 """Where stderr is no terminal, a line this often."""
 
 
@@ -32,14 +32,15 @@ class ImportProgress:
         self._begun = clock()
         self._terminal = sys.stderr is not None and sys.stderr.isatty()
         self._next = self._begun + (SILENT_S if self._terminal else SAY_S)
-        self._drawn = False
+        self._shown = False
 
     def __call__(self, at: int, total: int) -> None:
         """So many bytes of so many were read; the analysis of the last ones may still run."""
         now = self._clock()
-        finished = at >= total and self._drawn
+        finished = at >= total and self._shown
         if self._quiet or (now < self._next and not finished):
             return
+        self._shown = True
         self._next = now + (REDRAW_S if self._terminal else SAY_S)
         text = self._text(at, total, now - self._begun)
         if self._terminal:
@@ -55,7 +56,6 @@ class ImportProgress:
         return f"reading {name}: {at / total:.0%} of {format_bytes(total)}, {rate}/s"
 
     def _draw(self, text: str) -> None:
-        self._drawn = True
         columns = shutil.get_terminal_size().columns
         _write("\r\x1b[K" + ellipsis(f"fwtop: {text}", max(20, columns - 1)))
 
@@ -68,7 +68,7 @@ class ImportProgress:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._drawn:
+        if self._shown and self._terminal:
             _write("\r\x1b[K")
 
 

@@ -26,17 +26,21 @@ BAR_TIME_RATIO = 0.1
 BAR_MEMORY_RATIO = 0.5
 _MEASURE = """
 import json, resource, sys, time
+from pathlib import Path
 {imports}
 started = time.perf_counter()
 {opens}
 taken = time.perf_counter() - started
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+status = Path("/proc/self/status")
+if status.exists():  # ru_maxrss has that of the process that started this one in it
+    peak = next(int(line.split()[1]) for line in status.open() if line.startswith("VmHWM"))
+else:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 print("RESULT", json.dumps({{"open_s": taken, "peak_bytes": peak * {unit}}}))
 """
 _UNIT = 1 if sys.platform == "darwin" else 1024
 _OURS = _MEASURE.format(
     imports="""
-from pathlib import Path
 from fwtop.analysis.temporal import breakdown
 from fwtop.analysis.window import launches
 from fwtop.traces.kineto import read

@@ -214,8 +214,10 @@ def test_progress_in_a_log(stderr_of_progress: Callable[[bool], list[str]]) -> N
         assert said == []
         clock.now += SAY_S
         progress(2 << 20, 8 << 20)
-    assert len(said) == 1
+        progress(8 << 20, 8 << 20)
+    assert len(said) == 2
     assert said[0].startswith("reading 2 traces: 25% of 8.00 MiB, ")
+    assert said[1] == "analysing 2 traces"
 
 
 def test_quiet_progress(stderr_of_progress: Callable[[bool], list[str]]) -> None:

@@ -162,6 +162,8 @@ def _flop_rate(view: OperatorsView, row: OperatorRow) -> float | None:
 def _awaited(snapshot: Snapshot, view: OperatorsView | None) -> str:
     if view is not None and view.failed is not None:
         return f"The last trace window failed: {view.failed.note or 'no reason was told'}"
+    if snapshot.run.imported:
+        return "The traces tell of no operator."
     if not snapshot.live:
         return "No trace window in this recording: --overhead 0, or the run was too short."
     governor = snapshot.governors[0] if snapshot.governors else None

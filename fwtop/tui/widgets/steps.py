@@ -44,6 +44,8 @@ class Steps(Panel):
     def awaited(self, snapshot: Snapshot) -> str | None:
         """Steps have not begun."""
         if snapshot.steps is None or not snapshot.steps.count:
+            if snapshot.run.imported:
+                return "The traces mark no steps (profiler.step() once a step would)."
             if not snapshot.live:
                 return "No step was seen in this run: no optimizer.step(), or --step-on never met."
             return AWAITED
