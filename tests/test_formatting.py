@@ -143,3 +143,14 @@ def test_a_moment_outside_the_calendar_is_unknown() -> None:
     assert f.format_moment(1 << 62) != ""
     assert f.format_moment(-(1 << 100)) == "–"
     assert f.format_moment(None) == "–"
+
+
+def test_a_command_in_a_list_shows_its_script_without_the_folders() -> None:
+    assert f.format_command(("/home/me/train.py", "--data", "/a/b.py")) == (
+        "train.py --data /a/b.py"
+    )
+    assert f.format_command(("/usr/bin/torchrun", "--n", "2", "x/train.py")) == (
+        "torchrun --n 2 train.py"
+    )
+    assert f.format_command(("\x1b[2J",)).isprintable()
+    assert f.format_command(()) == ""
