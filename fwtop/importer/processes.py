@@ -6,6 +6,7 @@ worker in the file's name (TensorBoard's `HOST_PID.TIME.pt.trace.json`).
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -67,7 +68,8 @@ def _key(file: Imported) -> str:
         return f"rank {rank}"
     if pid is not None:
         return f"pid {pid} {file.process.host or ''}"
-    return f"worker {file.file.worker} {file.file.path.parent}"
+    where = f"worker {file.file.worker} {file.file.path.parent}"
+    return os.fsencode(where).decode("utf-8", "replace")
 
 
 def _rank(file: Imported) -> int | None:

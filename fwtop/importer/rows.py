@@ -5,6 +5,7 @@ Times in a recording count from the run's start: here the first thing in any of 
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import astuple, dataclass
@@ -128,7 +129,7 @@ class _Clock:
 
 def _run_row(files: list[Imported], start: Start, name: str | None, tags: tuple[str, ...]) -> Row:
     host = next((file.process.host for file in files if file.process.host), "")
-    paths = [str(file.file.path.resolve()) for file in files]
+    paths = [_text(file.file.path.resolve()) for file in files]
     return (
         _run_id(start, paths), "[]", name or _name(files), _json(list(tags)), "", host,
         __version__, start.unix_ns, 0, "finishing", "{}", "{}", _json({"traces": paths}),
@@ -138,12 +139,12 @@ def _run_row(files: list[Imported], start: Start, name: str | None, tags: tuple[
 def _run_id(start: Start, paths: list[str]) -> str:
     """As live runs have them; the same traces have the same one."""
     when = strftime("%Y%m%d-%H%M%S", gmtime(min(start.unix_ns // 1_000_000_000, 1 << 37)))
-    names = "\0".join(paths).encode(errors="replace")
+    names = "\0".join(paths).encode()
     return f"{when}-{blake2b(names, digest_size=2).hexdigest()}"
 
 
 def _name(files: list[Imported]) -> str:
-    first = files[0].file.path.name
+    first = files[0].file.name
     return first if len(files) == 1 else f"{first} and {len(files) - 1} more"
 
 
@@ -228,9 +229,9 @@ def _add_notices(
 
     for file in files:
         for note in file.notes:
-            add("warning", "trace_damaged", f"{file.file.path.name}: {note}")
+            add("warning", "trace_damaged", f"{file.file.name}: {note}")
         if file.figures is not None and not file.steps:
-            text = f"{file.file.path.name} marks no steps: its figures are of the whole trace"
+            text = f"{file.file.name} marks no steps: its figures are of the whole trace"
             add("info", "no_steps", text, "profiler.step() once a step marks them")
     for text in left_out:
         add("warning", "trace_left_out", f"left out: {text}")
@@ -252,6 +253,11 @@ def _written_ns(path: Path) -> int:
         return path.stat().st_mtime_ns
     except OSError:
         return _EARLIEST_UNIX_NS
+
+
+def _text(path: Path) -> str:
+    """A path as text; its bytes may be none."""
+    return os.fsencode(path).decode("utf-8", "replace")
 
 
 def _json(value: object) -> str:

@@ -71,7 +71,7 @@ def _read(
             keep_bytes -= sum(len(one.raw or b"") for one in windows)
         except TraceError as error:
             first_error = first_error or error
-            left_out.append(f"{file.path.name}: {error.what}")
+            left_out.append(f"{file.name}: {error.what}")
         done += file.size_bytes
     if first_error is not None and not imported:
         raise first_error

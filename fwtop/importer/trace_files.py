@@ -42,6 +42,11 @@ class TraceFile:
     """Files of the same worker are of one process, one window each."""
     worker_pid: int | None
 
+    @property
+    def name(self) -> str:
+        """The file's name as text; its bytes may be none."""
+        return _name(self.path)
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -91,7 +96,7 @@ def _in_folder(folder: Path, left_out: list[str]) -> list[TraceFile]:
         try:
             trace_format = detect(path)
         except TraceError as error:
-            left_out.append(f"{path.name}: {error.what}")
+            left_out.append(f"{_name(path)}: {error.what}")
             continue
         if trace_format != RECORDING:
             found.append(_trace_file(path, trace_format))
@@ -137,6 +142,10 @@ def _newest_session(paths: list[Path], left_out: list[str]) -> list[Path]:
         for path in paths
         if path.parent not in with_xplane or path.name.endswith((".xplane.pb", ".log"))
     ]
+
+
+def _name(path: Path) -> str:
+    return os.fsencode(path.name).decode("utf-8", "replace")
 
 
 def _size(path: Path) -> int:

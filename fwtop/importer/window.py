@@ -24,6 +24,7 @@ Others are read whole, and have the default limits."""
 READINGS = 2_000
 """Of a device's allocator, that are kept of one window; the highest of each stretch."""
 _COMPRESSION_LEVEL = 3
+_MOST_DEVICES = 1_024
 _NO_DEVICE = "GPU {}"
 
 
@@ -114,7 +115,7 @@ def _is_deep(trace: TraceWindow) -> bool:
 
 def _devices(trace: TraceWindow) -> Iterator[ImportedDevice]:
     used = {event.device for event in trace.device_events}
-    for index in sorted(used | trace.device_names.keys()):
+    for index in sorted(used | trace.device_names.keys())[:_MOST_DEVICES]:
         if 0 <= index < 1 << 31:
             yield ImportedDevice(
                 index,

@@ -34,6 +34,7 @@ class Category(Enum):
     CUDA_RUNTIME = "cuda_runtime"
     CUDA_DRIVER = "cuda_driver"
     RUNTIME = "Runtime"
+    HIP_RUNTIME = "hip_runtime"
     XPU_RUNTIME = "xpu_runtime"
     MTIA_RUNTIME = "mtia_runtime"
     PRIVATEUSE1_RUNTIME = "privateuse1_runtime"
@@ -68,6 +69,7 @@ _HOST = {
     Category.CUDA_RUNTIME: LAUNCH,
     Category.CUDA_DRIVER: LAUNCH,
     Category.RUNTIME: LAUNCH,
+    Category.HIP_RUNTIME: LAUNCH,
     Category.XPU_RUNTIME: LAUNCH,
     Category.MTIA_RUNTIME: LAUNCH,
     Category.PRIVATEUSE1_RUNTIME: LAUNCH,

@@ -7,6 +7,7 @@ many of them and Python pays for every object. Times are integer nanoseconds sin
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field, fields
 from itertools import compress, islice
 from operator import and_, eq, itemgetter, lt
@@ -38,7 +39,7 @@ class TraceError(Exception):
     """A trace that cannot be read: what failed, where in which file, and what to do next."""
 
     def __init__(self, path: Path | str, what: str, remedy: str, at_byte: int | None = None):
-        self.path = str(path)
+        self.path = os.fsencode(path).decode("utf-8", "replace")  # a name may be any bytes
         self.what = what
         self.remedy = remedy
         self.at_byte = at_byte
