@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
+from fwtop.analysis.results import StepSpan
 from fwtop.analysis.window import figures
 from fwtop.importer.imported import AllocatorReading, Imported, ImportedDevice
 from fwtop.importer.trace_files import TraceFile
-from fwtop.importer.traced_steps import steps
+from fwtop.importer.traced_steps import ImportedStep, steps
 from fwtop.traces import reader
 from fwtop.traces.blocks import Limits
 from fwtop.traces.formats import KINETO, NSYS
@@ -59,19 +60,33 @@ def _windows(file: TraceFile, on_bytes: Callable[[int], None] | None) -> list[Tr
 
 def _imported(file: TraceFile, trace: TraceWindow) -> Imported:
     begin, end = _bounds(trace)
+    found = tuple(steps(trace))
     return Imported(
         file,
         trace.process,
         trace.base_unix_ns,
         begin,
         end,
-        figures=figures(trace, []),
+        figures=figures(trace, [], _unmarked(trace, found)),
         deep=_is_deep(trace),
-        steps=tuple(steps(trace)),
+        steps=found,
         devices=tuple(_devices(trace)),
         memory=tuple(_readings(trace)),
         notes=tuple(trace.notes),
     )
+
+
+def _unmarked(trace: TraceWindow, found: Sequence[ImportedStep]) -> list[StepSpan]:
+    """The steps where the trace itself marks none: those that it marks, the analysis finds."""
+    if trace.device_steps or any(
+        name.startswith("ProfilerStep") for track in trace.tracks for name in set(track.names)
+    ):
+        return []
+    base = trace.base_unix_ns
+    return [
+        StepSpan(step.index, base + step.start_ns, base + step.start_ns + step.duration_ns)
+        for step in found
+    ]
 
 
 def _nothing_in(windows: Sequence[TraceWindow]) -> tuple[str, str]:
