@@ -16,7 +16,7 @@ from fwtop.tui.widgets.table import Column, Table
 _LABEL = 10
 _ABOUT = (
     "Of each device the deep window in which its memory was highest: what the allocators had given "
-    "out along its step, and which operators' allocations were held at the highest point. What was "
+    "out along it, and which operators' allocations were held at the highest point. What was "
     "held since before the window (parameters, optimizer state) is known where the allocator says "
     "so; without it the line begins at 0. On TensorFlow's CPU only allocations of 256 KiB and more "
     "are told. c captures a deep window now."
@@ -44,7 +44,7 @@ class WindowMemory(Panel):
     """A line a device."""
 
     SUBJECT = "operators"
-    TITLE = "Memory in a step"
+    TITLE = "Memory in a deep window"
     NEEDS = frozenset({"operators"})
     ABOUT = _ABOUT
 
@@ -74,8 +74,8 @@ def _line(view: WindowMemoryView, width: int, height: int) -> list[Row]:
         (f"highest {format_bytes(view.held_bytes)}", "strong"),
     ]
     if base > 0:
-        head.append((f", {format_bytes(view.peak_bytes)} of it since the step began", "dim"))
-    head.append((f"  deep window at {format_time_of_run(view.window_start_ns)}", "dim"))
+        head.append((f", {format_bytes(view.peak_bytes)} of it since it began", "dim"))
+    head.append((f"  at {format_time_of_run(view.window_start_ns)}", "dim"))
     rows = charts.axis(lines, format_bytes(base + top), format_bytes(base + low), _LABEL, "plot 2")
     span_ns = view.points[-1].offset_ns - view.points[0].offset_ns if view.points else 0
     foot = format_duration(span_ns)
@@ -97,7 +97,7 @@ def stepped(points: Sequence[MemoryPointRow], columns: int) -> list[float | None
     for column in range(columns):
         highest = held
         end = first + span * (column + 1) // columns
-        while at < len(points) and (points[at].offset_ns < end or column == columns - 1):
+        while at < len(points) and (points[at].offset_ns <= end or column == columns - 1):
             held = float(points[at].allocated_bytes)
             highest = held if highest is None else max(highest, held)
             at += 1
