@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fwtop.analysis.log_lines import LEVELS, LibraryLine, find
@@ -82,6 +82,7 @@ def test_after_a_bar_that_has_not_ended_its_line(line: str, level: str) -> None:
     assert find(bar + line) == LibraryLine(level, len(bar))  # type: ignore[arg-type]
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_any_text_is_read(text: str) -> None:
     found = find(text)
@@ -97,6 +98,7 @@ FRAGMENTS = st.lists(
 ).map("".join)  # fmt: skip
 
 
+@settings(deadline=None)
 @given(FRAGMENTS, FRAGMENTS)
 def test_what_comes_before_changes_only_where_it_begins(before: str, line: str) -> None:
     """A library's line stays one, of the same level, whatever lines end before it."""

@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fwtop.tui.script_screen import MAX_SEQUENCE
@@ -74,6 +74,7 @@ def test_broken_bytes_do_not_break_the_view() -> None:
 LINES = st.lists(st.text(alphabet="abc xyz019.=", max_size=70), min_size=60, max_size=400)
 
 
+@settings(deadline=None)
 @given(LINES, st.text(alphabet="ab \r", max_size=30))
 def test_the_short_way_round_the_emulator_shows_the_same(lines: list[str], before: str) -> None:
     data = "\r\n".join(lines).encode() * 2
@@ -183,6 +184,7 @@ SEQUENCES = st.lists(
 SIZES = st.tuples(st.integers(0, 500), st.integers(0, 300))
 
 
+@settings(deadline=None)
 @given(SEQUENCES, SIZES, SEQUENCES)
 def test_no_bytes_raise_at_any_size(before: bytes, size: tuple[int, int], after: bytes) -> None:
     terminal = ScriptTerminal(30, 50, 5)
