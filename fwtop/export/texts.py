@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from fwtop.queries.log import TERMINAL_SIZE
 from fwtop.recording.model import LogChunk
 
 LONGEST_LINE = 16_384
@@ -60,6 +61,8 @@ def log_lines(chunks: Iterable[LogChunk]) -> Iterator[LogLine]:
     bar) what was drawn last. Lines of the two streams come as they end."""
     held: dict[int, tuple[int, bytes]] = {}
     for chunk in chunks:
+        if chunk.stream == TERMINAL_SIZE:  # no output
+            continue
         at_ns, before = held.pop(chunk.stream, (chunk.at_ns, b""))
         *ended, rest = (before + chunk.data).split(b"\n")
         for line in ended:

@@ -68,3 +68,8 @@ def test_a_line_without_end_is_cut() -> None:
     lines = list(log_lines(chunk(n, b"x" * 1000) for n in range(100)))
     assert sum(len(line.text) for line in lines) == 100_000
     assert max(len(line.text) for line in lines) <= LONGEST_LINE + 1000
+
+
+def test_a_terminals_new_size_is_no_line() -> None:
+    chunks = [chunk(1, b"on"), chunk(2, b"40 120\n", 3), chunk(3, b"e\n")]
+    assert [line.text for line in log_lines(chunks)] == ["one"]
