@@ -11,6 +11,7 @@ import unicodedata
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import lru_cache
+from math import isfinite
 from pathlib import PurePath
 
 UNKNOWN = "–"
@@ -30,7 +31,7 @@ _COUNT_UNITS = ((1, ""), (1_000, "k"), (1_000_000, "M"), (1_000_000_000, "G"),
 
 def format_duration(duration_ns: float | None) -> str:
     """`987 ns`, `9.87 ms`, `12.3 s`, `2m 05s`, `3h 12m`, `2d 03h`."""
-    if duration_ns is None:
+    if duration_ns is None or not isfinite(duration_ns):
         return UNKNOWN
     if duration_ns < 0:
         return f"-{format_duration(-duration_ns)}"
@@ -78,7 +79,7 @@ def format_bytes_per_s(bytes_per_s: float | None) -> str:
 
 def format_ratio(ratio: float | None) -> str:
     """A ratio of 1 as `100 %`: `0.12 %`, `12.3 %`, `<0.01 %`, `0 %`."""
-    if ratio is None:
+    if ratio is None or not isfinite(ratio * 100):
         return UNKNOWN
     if ratio < 0:
         return f"-{format_ratio(-ratio)}"
@@ -148,7 +149,7 @@ def format_celsius(temperature_c: float | None) -> str:
 
 def format_figure(value: float | None, unit: str) -> str:
     """A figure by its unit's name, one of `analysis.comparison_model.UNITS`."""
-    if value is None:
+    if value is None or not isfinite(value):
         return UNKNOWN
     if unit == "per_s":
         return format_rate(value)

@@ -433,3 +433,14 @@ def test_hostile_figures_do_no_harm(tmp_path: Path) -> None:
     for paths in ((whole, odd), (odd, whole), (odd, odd)):
         check_shape(compared(*paths))
         json.loads(to_json(compared(*paths)))
+
+
+def test_a_moment_that_no_run_has_is_damage(tmp_path: Path) -> None:
+    """The first step's end passes what SQLite can hold, and is asked for."""
+    whole = build(tmp_path / "whole.fwtop", steps=60)
+    late = build(tmp_path / "late.fwtop", steps=60)
+    with sqlite3.connect(late) as db:
+        db.execute("UPDATE steps SET start_ns = 9223372036854775807 WHERE step_index = 0")
+    db.close()
+    with pytest.raises(RecordingError, match=r"late\.fwtop is damaged"):
+        compared(whole, late)

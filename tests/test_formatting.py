@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fwtop import formatting as f
+from fwtop.analysis.comparison_model import UNITS
 
 
 @pytest.mark.parametrize(
@@ -74,6 +75,12 @@ def test_bytes(size: int | None, text: str) -> None:
 )
 def test_ratios(ratio: float | None, text: str) -> None:
     assert f.format_ratio(ratio) == text
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("-inf"), float("nan")])
+def test_what_no_machine_measures_is_unknown(value: float) -> None:
+    assert {f.format_figure(value, unit) for unit in UNITS} == {f.UNKNOWN}
+    assert f.format_ratio(value) == f.format_ratio(1e308) == f.format_duration(value) == f.UNKNOWN
 
 
 def test_rates_and_counts() -> None:

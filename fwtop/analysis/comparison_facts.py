@@ -25,7 +25,7 @@ class ApartSums:
 
 @dataclass(frozen=True, slots=True)
 class WorkSums:
-    """An operator, kernel or family over some windows, and over those of them that tell the spread."""
+    """An operator, kernel or family over some windows, and those of them that tell the spread."""
 
     name: str
     """Of a family: its own."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from math import isfinite
 
 from fwtop.analysis.bootstrap import quantile
 from fwtop.analysis.comparison_facts import RunFacts
@@ -39,7 +40,7 @@ def compare_figures(runs: Sequence[RunFacts]) -> tuple[ComparedFigure, ...]:
     found: dict[str, list[Reading | None]] = {}
     for place, run in enumerate(runs):
         for reading in readings(run):
-            if reading.value is not None:
+            if reading.value is not None and isfinite(reading.value):
                 row = found.setdefault(reading.metric, [None] * len(runs))
                 row[place] = reading
     order = {metric: place for place, metric in enumerate(found)}

@@ -28,7 +28,7 @@ def fetch(
     """All rows of a query. Raises RecordingError for whatever SQLite complains about."""
     try:
         return recording.connection.execute(sql, parameters).fetchall()
-    except (sqlite3.Error, UnicodeDecodeError) as error:
+    except (sqlite3.Error, UnicodeDecodeError, OverflowError) as error:
         raise _explained(recording, error) from error
 
 
@@ -38,7 +38,7 @@ def fetch_one(
     """The first row of a query, or None."""
     try:
         row: tuple[Any, ...] | None = recording.connection.execute(sql, parameters).fetchone()
-    except (sqlite3.Error, UnicodeDecodeError) as error:
+    except (sqlite3.Error, UnicodeDecodeError, OverflowError) as error:
         raise _explained(recording, error) from error
     return row
 
@@ -78,7 +78,10 @@ def id_list(ids: Sequence[int]) -> str:
     return json.dumps(list(ids))
 
 
-def _explained(recording: Recording, error: sqlite3.Error | UnicodeDecodeError) -> RecordingError:
+def _explained(
+    recording: Recording, error: sqlite3.Error | UnicodeDecodeError | OverflowError
+) -> RecordingError:
+    # An overflow is a moment that was worked out of the recording's own, and that no run has.
     text = str(error)
     if text.startswith("no such"):
         return RecordingError(
