@@ -74,6 +74,17 @@ def test_a_full_screen(snap_compare: Any, busy: FwtopApp, subject: str) -> None:
     assert snap_compare(busy, terminal_size=SIZES["120x40"], run_before=open_it)
 
 
+@pytest.mark.parametrize("size", SIZES)
+def test_the_device_time(snap_compare: Any, busy: FwtopApp, size: str) -> None:
+    async def open_it(pilot: Pilot[Any]) -> None:
+        await loaded(pilot)
+        for key in ("4", "t"):
+            await pilot.press(key)
+            await loaded(pilot)
+
+    assert snap_compare(busy, terminal_size=SIZES[size], run_before=open_it)
+
+
 def test_the_time_cursor(snap_compare: Any, finished: Path) -> None:
     async def move(pilot: Pilot[Any]) -> None:
         await loaded(pilot)
