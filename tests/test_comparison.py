@@ -243,6 +243,12 @@ def test_what_other_programs_can_do_is_noise(tmp_path: Path) -> None:
     assert verdict is not None
     assert verdict.direction == "slower"
     assert "other programs" in verdict.text
+    contended(quiet, 0.5)
+    contended(slower, 0.0)  # what stretches the baseline cannot make the other one slower
+    verdict = compared(quiet, slower).verdicts[1]
+    assert verdict is not None
+    assert verdict.direction == "slower"
+    assert "other programs" not in verdict.text
 
 
 def test_a_few_steps_are_no_verdict(tmp_path: Path) -> None:

@@ -32,15 +32,17 @@ class Tolerance:
     low: float
     """At most 0."""
     high: float
-    contended: bool
-    """Whether other programs, and not `SMALLEST`, set one of them."""
 
     def holds(self, ratio: float) -> bool:
         """Whether a difference of this ratio need not be the program's."""
         return self.low <= ratio <= self.high
 
+    def contended(self, ratio: float) -> bool:
+        """Whether other programs, and not `SMALLEST`, set the bound on this ratio's side."""
+        return (self.high if ratio > 0 else -self.low) > SMALLEST
 
-STILL = Tolerance(-SMALLEST, SMALLEST, False)
+
+STILL = Tolerance(-SMALLEST, SMALLEST)
 """Of what other programs cannot stretch."""
 
 
@@ -48,17 +50,12 @@ def tolerance(one: RunFacts, two: RunFacts) -> Tolerance:
     """What is tolerated of a time in `two` against `one`."""
     before = min(FULL_CONTENTION, one.contention_ratio or 0.0)
     after = min(FULL_CONTENTION, two.contention_ratio or 0.0)
-    stretch = after / (1 - after)
-    return Tolerance(
-        low=-max(SMALLEST, before),
-        high=max(SMALLEST, stretch),
-        contended=before > SMALLEST or stretch > SMALLEST,
-    )
+    return Tolerance(low=-max(SMALLEST, before), high=max(SMALLEST, after / (1 - after)))
 
 
 def inverse(tolerated: Tolerance) -> Tolerance:
     """The same for a rate, which is one over a time."""
-    return Tolerance(1 / (1 + tolerated.high) - 1, 1 / (1 + tolerated.low) - 1, tolerated.contended)
+    return Tolerance(1 / (1 + tolerated.high) - 1, 1 / (1 + tolerated.low) - 1)
 
 
 def interval(one: Estimate, two: Estimate) -> Interval | None:

@@ -81,7 +81,7 @@ def verdict(one: RunFacts, two: RunFacts, names: tuple[str, str], mean: Change |
     else:
         direction = "slower" if change.ratio > 0 else "faster"
         text = _difference_text(change, direction, names, per)
-        if tolerated.contended:
+        if tolerated.contended(change.ratio):
             text += f"; {_contention(one, two, names)}"
     if by_sample:
         text += (
@@ -141,7 +141,7 @@ def _noise_text(
             f"{blocks} independent blocks of steps)"
         )
     if tolerated.holds(ratio):
-        if tolerated.contended:
+        if tolerated.contended(ratio):
             return f"{said} may be other programs' doing: {_contention(one, two, names)}"
         return f"{said} is below the 1 % by which runs of one program differ"
     return (

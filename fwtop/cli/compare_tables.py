@@ -156,6 +156,8 @@ def _delta(figure: ComparedFigure, change: Change | None) -> str:
         return "="
     if figure.unit == "ratio":
         return f"{change.delta * 100:+.1f} pt"
+    if figure.unit == "count" and abs(change.delta) < 0.005:
+        return "≈"
     if figure.unit == "count" or change.ratio is None:
         return _signed(format_figure(change.delta, figure.unit))
     return signed_percent(change.ratio)
