@@ -10,7 +10,13 @@ from contextlib import contextmanager, suppress
 
 @contextmanager
 def drawn_on_the_terminal() -> Iterator[None]:
-    """Textual draws on stderr; where that goes to a file, the terminal itself is drawn on."""
+    """Textual draws on stderr; where that goes to a file, the terminal itself is drawn on.
+
+    COLUMNS and LINES, which some shells and tools export, are of when they did so: Textual would
+    never see the terminal change its size.
+    """
+    for name in ("COLUMNS", "LINES"):
+        os.environ.pop(name, None)
     stderr = sys.__stderr__
     if stderr is not None and stderr.isatty():
         yield
