@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from fwtop.tui import places
 from fwtop.tui.places import Box
-from fwtop.tui.screens.full import FULL_SCREENS
+from fwtop.tui.screens.full import FULL_SCREENS, GpusScreen
 
 WIDTHS = st.integers(places.LEAST_WIDTH, 300)
 HEIGHTS = st.integers(places.LEAST_HEIGHT, 120)
@@ -51,7 +51,11 @@ class _Bare:
     """What `split` looks at of a screen."""
 
     snapshot = None
-    _kernels = False
+    _table = "operators"
+
+    _chosen = None
+    _shown = GpusScreen._shown
+    _lines = GpusScreen._lines
 
 
 def test_more_room_shows_more() -> None:
