@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, List, Tuple
+from typing import Any, Callable, List, Optional, Tuple
 
 
 def look_like(replacement: Any, original: Any) -> None:
@@ -26,25 +26,34 @@ class Patches:
     """Attributes replaced, in order."""
 
     def __init__(self) -> None:
-        self._replaced: List[Tuple[Any, str, Any, Any]] = []
+        self._replaced: List[Tuple[Any, str, Any, Any, bool]] = []
 
-    def replace(self, owner: Any, name: str, make: Callable[[Any], Any]) -> None:
-        """Set `owner.name` to `make(original)`, unless it is ours already.
+    def replace(
+        self, owner: Any, name: str, make: Callable[[Any], Any], file: Optional[str] = None
+    ) -> None:
+        """Set `owner.name`, its own or inherited, to `make(original)`, unless it is ours already.
 
-        Raises AttributeError if the owner has no such attribute.
+        `file` is where the wrapper says that it is written, if not where the original is. Raises
+        AttributeError if the owner has no such attribute.
         """
-        original = getattr(owner, name)
+        original, is_own = getattr(owner, name), name in vars(owner)
         if getattr(original, "fwtop_original", None) is not None:
             return
         replacement = make(original)
         replacement.fwtop_original = original
         look_like(replacement, original)
+        if file is not None:
+            replacement.__code__ = replacement.__code__.replace(co_filename=file)
         setattr(owner, name, replacement)
-        self._replaced.append((owner, name, original, replacement))
+        self._replaced.append((owner, name, original, replacement, is_own))
 
     def undo(self) -> None:
         """Put back what nobody else has replaced since."""
         while self._replaced:
-            owner, name, original, replacement = self._replaced.pop()
-            if getattr(owner, name, None) is replacement:
+            owner, name, original, replacement, is_own = self._replaced.pop()
+            if getattr(owner, name, None) is not replacement:
+                continue
+            if is_own:
                 setattr(owner, name, original)
+            else:
+                delattr(owner, name)  # what it inherits serves again

@@ -3,7 +3,8 @@
 Owns finding the function and wrapping it, and nothing of what a step is. The function may be a
 method (`pkg.mod:Trainer.train_step`). In the script itself it is named by the script's own name
 (`call:train:step` for train.py) or `__main__`; it is wrapped at the first event after its `def`,
-because nothing tells when a script has defined it.
+because nothing tells when a script has defined it. If that event comes from within its first call,
+that call is a step too, which then lasts until the next one begins.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any, Callable, List, Optional, Tuple
 
 from fwtop_profilers import import_hook
 from fwtop_profilers.steps import StepTracker
+from fwtop_profilers.wraps import hide
 
 STEP_KEY = 1
 
@@ -41,6 +43,7 @@ class StepCalls:
         self._is_compiling = is_compiling
         self._undo: List[Callable[[], None]] = []
         self._wanted: Optional[Tuple[str, str]] = None
+        self._first_is_open = False
 
     def install(self) -> None:
         """Wrap the function, now or when it exists; does nothing for other `--step-on`."""
@@ -78,6 +81,9 @@ class StepCalls:
         if hasattr(original, "fwtop_original"):
             return True  # another framework's probe in this process has wrapped it
         setattr(owner, name, self._stepping(original))
+        if _is_running(original):
+            self._first_is_open = True
+            _quietly(self._steps.unit_begin)
         self._undo.append(lambda: setattr(owner, name, original))
         return True
 
@@ -88,14 +94,31 @@ class StepCalls:
         def step(*args: Any, **kwargs: Any) -> Any:
             if is_compiling():
                 return original(*args, **kwargs)
+            if self._first_is_open:
+                self._first_is_open = False
+                _quietly(steps.unit_end)
             _quietly(steps.unit_begin)
             try:
                 return original(*args, **kwargs)
+            except BaseException as raised:
+                hide(raised)
+                raise
             finally:
                 _quietly(steps.unit_end)
 
         step.fwtop_original = original  # type: ignore[attr-defined]
         return step
+
+
+def _is_running(function: Any) -> bool:
+    """Whether this thread is within a call of the function, or of the object that is called."""
+    code = getattr(getattr(function, "__func__", function), "__code__", None)
+    frame: Any = sys._getframe(1)
+    while frame is not None:
+        if frame.f_code is code or frame.f_locals.get("self") is function:
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _ignore(result: object) -> None:

@@ -229,8 +229,8 @@ class StepTracker(StepRules):
         else:
             self.optimizer_end(key, skipped=certain and stepped is False)
 
-    def unit_begin(self, key: int) -> None:
-        """A top-level forward or the function named by `--step-on call:…` begins."""
+    def unit_begin(self, key: int, at_ns: Optional[int] = None) -> None:
+        """A top-level forward or the function named by `--step-on call:…` begins, or began then."""
         self.hook_calls += 1
         if not self._follows(False):
             return
@@ -240,7 +240,7 @@ class StepTracker(StepRules):
         units.append(key)
         if len(units) > 1:
             return
-        now = self._clock()
+        now = self._clock() if at_ns is None else at_ns
         self._settle(now)
         self._unit_begin = self._forward_from = now
         if self.source != "forward":
@@ -248,8 +248,8 @@ class StepTracker(StepRules):
         if self._cycle.begins(key, self._fetched):
             self._close_candidate()
 
-    def unit_end(self, key: int) -> None:
-        """It ended."""
+    def unit_end(self, key: int, at_ns: Optional[int] = None) -> None:
+        """It ended, now or then."""
         self.hook_calls += 1
         units = self._units
         if not units or units[-1] != key or self._thread() != self._owner:
@@ -257,7 +257,7 @@ class StepTracker(StepRules):
         units.pop()
         if units:
             return
-        now = self._clock()
+        now = self._clock() if at_ns is None else at_ns
         if self.source == "forward":
             self._part.forward = (self._part.forward or 0) + now - self._unit_begin
             self._span("forward", self._unit_begin, now)

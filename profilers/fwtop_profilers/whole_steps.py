@@ -5,6 +5,8 @@ Owns what `StepTracker` needs beyond boundaries within a step:
 - `batch_begin` / `batch_end`: the framework's own loop says what a step is (source `batch`).
   Boundaries within (backward, optimizer) give it phases and end nothing. Batches of evaluation and
   prediction are gaps where anything trains; where nothing does, they are the steps.
+- `forward_begin` / `forward_end`: a call of a model, as it may be a step where nothing trains, no
+  batch is fetched and no loop of the framework's runs (source `forward`), or on request.
 - `update_begin` / `update_end`: one call of compiled code that ends with an optimizer's update
   (source `optimizer`), and `gradients_begin` / `gradients_end` for one that holds forward and
   backward alone. What lies within cannot be told apart: the step is opaque, its phases unknown.
@@ -15,19 +17,44 @@ is in none of them.
 
 from __future__ import annotations
 
-from typing import Dict, Optional
+from _thread import get_ident
+from typing import Callable, Dict, List, Optional, Protocol, Tuple
 
 from fwtop_profilers import wire
+from fwtop_profilers.clock import now_ns
 from fwtop_profilers.open_step import Part
 from fwtop_profilers.step_log import StepRecord
+from fwtop_profilers.step_rules import HOLD_WITH_OPTIMIZER_NS
 from fwtop_profilers.steps import HOLD_NS, MAX_HELD, PAUSE_FACTOR, PAUSE_NS, StepTracker
 
 MAX_ACCUMULATED = 64
 """After so many backwards without an update that could be seen, each is a step."""
 
 
+class Updates(Protocol):
+    """What a framework can say of its parameters while no optimizer step is seen."""
+
+    def backward_ended(self) -> None:
+        """A backward has ended: remember what the parameters are like."""
+
+    def changed(self) -> Optional[bool]:
+        """Whether they were updated, or gradients dropped, since; None if there is no telling."""
+
+
 class WholeSteps(StepTracker):
     """One process's steps, whoever bounds them."""
+
+    def __init__(
+        self,
+        step_on: str = "auto",
+        clock: Callable[[], int] = now_ns,
+        thread: Callable[[], int] = get_ident,
+    ) -> None:
+        self.updates: Dict[str, Updates] = {}
+        """By framework; each framework's probe adds its own."""
+        super().__init__(step_on, clock, thread)
+        self.parameters_changed = self._changed
+        self.on_backward_end = self._remember
 
     def reset(self) -> None:
         """Begin anew; listeners stay."""
@@ -41,6 +68,10 @@ class WholeSteps(StepTracker):
         self._judged_ns: Optional[int] = None
         self._holds_batches = False
         self._same_thread: Dict[int, int] = {}
+        self._calls: List[int] = []
+        self._call_begin = 0
+        self._held_calls: List[Tuple[int, int, int]] = []
+        self._replays = False
 
     # --- batches of the framework's own loop ----------------------------------------------------
 
@@ -147,6 +178,85 @@ class WholeSteps(StepTracker):
             if self.source is not None:
                 self._tell_source()
 
+    # --- a model's calls ------------------------------------------------------------------------
+
+    @property
+    def is_chosen(self) -> bool:
+        """Whether the user has said what a step is."""
+        return self._chosen
+
+    @property
+    def counts_forwards(self) -> bool:
+        """Whether a model's call may be a step: on request, or where nothing else is seen."""
+        if self.source == "forward":
+            return self._chosen or self._judging_from is None
+        if self.source is not None or self.trained or self._any_input:
+            return False
+        return self._judging_from is None and not self._holds_batches
+
+    def forward_begin(self, key: int) -> None:
+        """A call of a model begins, or one nested in another's; where `counts_forwards`."""
+        if self.source == "forward":
+            self.unit_begin(key)
+            if self.on_boundary:
+                self._boundary("forward_begin")
+            return
+        self.hook_calls += 1
+        if not self._follows(False):
+            return
+        calls = self._calls
+        if key in calls:
+            calls.clear()  # its last call raised
+        calls.append(key)
+        if len(calls) == 1:
+            self._call_begin = self._clock()
+            if self.on_boundary:
+                self._boundary("forward_begin")
+
+    def forward_end(self, key: int) -> None:
+        """It ended. Where nothing is known to train yet, it is held back, as fetches are."""
+        if self.source == "forward":
+            self.unit_end(key)
+            return
+        self.hook_calls += 1
+        calls, held = self._calls, self._held_calls
+        if not calls or calls[-1] != key or self._thread() != self._owner:
+            return
+        calls.pop()
+        if calls or not self.counts_forwards:
+            return
+        now = self._clock()
+        held.append((key, self._call_begin, now))
+        hold = HOLD_WITH_OPTIMIZER_NS if self._optimizers_made else HOLD_NS
+        if len(held) >= MAX_HELD or now - held[0][1] >= hold:
+            self._release_calls()
+            self._begin_again(now)
+
+    def _release_calls(self) -> None:
+        """Nothing trains and nothing is fetched: the calls so far were steps. They are over, so
+        nobody is told of each."""
+        held, self._held_calls = self._held_calls, []
+        if not held or not self._set_source("forward"):
+            return
+        owner, thread = self._owner or 0, self._thread
+        self._replays, self._in_gap, self._thread = True, False, lambda: owner
+        for key, begin, end in held:
+            self.unit_begin(key, begin)
+            self.unit_end(key, end)
+        self._replays, self._thread = False, thread
+
+    def _finished(self, part: Part, end: int) -> None:
+        if self._replays:
+            self._record(part, end)
+        else:
+            super()._finished(part, end)
+
+    def finish(self) -> None:
+        """The process ends: close the step whose end was not certain, count what was held."""
+        if not self._held and self.counts_forwards and self.source is None:
+            self._release_calls()
+        super().finish()
+
     # --- compiled calls -------------------------------------------------------------------------
 
     def update_begin(self, key: int, began_ns: Optional[int] = None) -> None:
@@ -166,6 +276,8 @@ class WholeSteps(StepTracker):
         self._forward_from = None
         self._optimizer_begins(key, self._set_source("optimizer"))
         self._part.opaque = True  # after: the step before may have been closed with hindsight
+        if self.on_boundary:
+            self._boundary("update_begin")
 
     def update_end(self, key: int) -> None:
         """It ended."""
@@ -195,6 +307,15 @@ class WholeSteps(StepTracker):
         """Whether backwards so far are taken for accumulation, since an optimizer was made."""
         waits = self._optimizers_made > 0 and self.source != "backward"
         return waits and self._part_backwards() < MAX_ACCUMULATED
+
+    def _changed(self) -> Optional[bool]:
+        updates = self.updates.get(self.framework)
+        return None if updates is None else updates.changed()
+
+    def _remember(self) -> None:
+        updates = self.updates.get(self.framework)
+        if updates is not None:
+            updates.backward_ended()
 
     # --- threads that compute in the training thread's stead --------------------------------------
 
@@ -234,6 +355,8 @@ class WholeSteps(StepTracker):
 
     def _training_begins(self) -> None:
         super()._training_begins()
+        self._calls.clear()
+        self._held_calls.clear()
         self._holds_batches = False
         self._judged_ns = None
 

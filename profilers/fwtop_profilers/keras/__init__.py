@@ -8,13 +8,14 @@ the list itself is wrapped, which is called on the training thread whatever the 
 from __future__ import annotations
 
 from types import ModuleType
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Dict, Optional, Sequence, Tuple
 
-from fwtop_profilers import import_hook, wire
+from fwtop_profilers import wraps
+from fwtop_profilers.framework_probe import FrameworkProbe, Install, Rehearsal
 from fwtop_profilers.guard import Guard
-from fwtop_profilers.keras import batches, optimizers
-from fwtop_profilers.patches import Patches
+from fwtop_profilers.keras import batches, compiling
 from fwtop_profilers.probe import Context
+from fwtop_profilers.whole_steps import WholeSteps
 
 CALLBACKS = {
     "keras": "keras.src.callbacks.callback_list",
@@ -25,6 +26,16 @@ OPTIMIZERS = {
     "keras": ("keras.src.optimizers.base_optimizer", "BaseOptimizer", "apply"),
     "tf_keras": ("tf_keras.src.optimizers.optimizer", "_BaseOptimizer", "apply_gradients"),
 }
+MODELS = {
+    "keras": ("keras.src.models.model", "Model"),
+    "tf_keras": ("tf_keras.src.engine.training", "Model"),
+}
+COMPILED_TRAINERS = {"jax": "keras.src.backend.jax.trainer"}
+"""Trainers whose `train_on_batch` runs compiled code that no other probe sees."""
+
+NO_SOURCE = "<string>"
+"""AutoGraph runs code of this file as it is. A model given to tf.function it would convert, and
+say that it cannot, for what stands at the original's place is not what runs."""
 
 
 def make_probe(context: Context, framework: ModuleType) -> KerasProbe:
@@ -32,48 +43,36 @@ def make_probe(context: Context, framework: ModuleType) -> KerasProbe:
     return KerasProbe(context, framework)
 
 
-class KerasProbe:
+class KerasProbe(FrameworkProbe):
     """All of Keras' hooks in one process."""
 
+    prefix = "keras "
+
     def __init__(self, context: Context, keras: ModuleType) -> None:
-        self._context = context
-        self._keras = keras
+        super().__init__(context, keras)
         self._name = keras.__name__
-        self._patches = Patches()
-        self._waiting: List[str] = []
-        self._hooks: Dict[str, str] = {}
-        self._told: Optional[wire.Framework] = None
-        self._installed = False
 
-    def install(self) -> None:
-        """Put every hook in, now or when its module has been imported; idempotent."""
-        if self._installed:
-            return
-        self._installed = True
-        self._when("batches", CALLBACKS[self._name], self._wrap_callbacks)
-        if self._name in EPOCHS:
-            self._when("samples", EPOCHS[self._name], self._wrap_epochs)
-        self._when("optimizer", OPTIMIZERS[self._name][0], self._wrap_optimizer)
-        self._tell()
+    def _parts(self) -> Sequence[Tuple[str, Install]]:
+        return (
+            ("batches", self._install_batches),
+            ("samples", self._install_samples),
+            ("optimizer", self._install_optimizer),
+            ("forward", self._install_forward),
+            ("on batch", self._install_on_batch),
+            ("call", self._install_call),
+        )
 
-    def uninstall(self) -> None:
-        """Take every hook out; safe to call twice."""
-        while self._waiting:
-            import_hook.forget(self._waiting.pop())
-        self._patches.undo()
-        self._installed = False
+    def _is_compiling(self) -> bool:
+        return compiling.make_test(self._backend())()
 
-    def _when(self, name: str, module: str, wrap: Callable[[Any, Guard], str]) -> None:
-        def install(found: ModuleType) -> None:
-            try:
-                self._hooks[name] = wrap(found, Guard(self._context, "keras " + name))
-            except Exception as error:
-                self._context.fail("keras " + name, error)
-                self._hooks[name] = "failed: " + repr(error)[:200]
-            self._tell()
+    def _described(self) -> Dict[str, str]:
+        return dict(self._hooks, backend=self._backend())
 
-        self._waiting.append(module)
-        import_hook.when_imported(module, install)
+    # --- the parts ------------------------------------------------------------------------------
+
+    def _install_batches(self, guard: Guard) -> str:
+        self._part_when("batches", CALLBACKS[self._name], self._wrap_callbacks)
+        return self._hooks.get("batches", "")
 
     def _wrap_callbacks(self, module: Any, guard: Guard) -> str:
         owner = module.CallbackList
@@ -82,37 +81,120 @@ class KerasProbe:
             self._patches.replace(owner, name, wrap)
         return "CallbackList"
 
+    def _install_samples(self, guard: Guard) -> str:
+        if self._name in EPOCHS:
+            self._part_when("samples", EPOCHS[self._name], self._wrap_epochs)
+        return self._hooks.get("samples", "")
+
     def _wrap_epochs(self, module: Any, guard: Guard) -> str:
         self._patches.replace(
             module.EpochIterator,
             "__init__",
-            lambda original: batches.wrap_epoch_iterator(original, guard),
+            lambda original: wraps.wrap_made(original, batches.iterator_made, guard),
         )
         return "EpochIterator"
 
+    def _install_optimizer(self, guard: Guard) -> str:
+        self._part_when("optimizer", OPTIMIZERS[self._name][0], self._wrap_optimizer)
+        return self._hooks.get("optimizer", "")
+
     def _wrap_optimizer(self, module: Any, guard: Guard) -> str:
         _, kind, method = OPTIMIZERS[self._name]
-        owner, steps = getattr(module, kind), self._context.steps
-        backend = self._backend()
-        if backend not in optimizers.SEEN_BACKENDS:
-            return "none: %s runs it within compiled code" % backend
+        owner, steps, backend = getattr(module, kind), self._context.steps, self._backend()
         self._patches.replace(
-            owner, method, lambda original: optimizers.wrap_apply(original, steps, guard, backend)
+            owner,
+            "__init__",
+            lambda original: wraps.wrap_made(
+                original, lambda optimizer: steps.optimizer_made(), guard
+            ),
         )
+        traced = compiling.make_update_test(backend, steps)
+        if traced is None:
+            return "none: %s runs it within compiled code" % backend
+        begin, end = steps.optimizer_begin, steps.optimizer_end
+
+        def counts(*arguments: Any) -> bool:
+            if traced():  # first: a compiler folds it, and sees nothing of the rest
+                return False
+            steps.framework = backend
+            return True
+
         self._patches.replace(
-            owner, "__init__", lambda original: optimizers.wrap_init(original, steps, guard)
+            owner,
+            method,
+            lambda original: wraps.wrap_keyed(original, begin, end, guard, counts),
         )
         return "%s.%s" % (kind, method)
+
+    def _install_forward(self, guard: Guard) -> str:
+        self._part_when("forward", MODELS[self._name][0], self._wrap_model)
+        return self._hooks.get("forward", "")
+
+    def _wrap_model(self, module: Any, guard: Guard) -> str:
+        steps, backend = self._context.steps, self._backend()
+        if backend == "torch" and steps.source != "forward":
+            return ""  # what it compiles would hold the wrapper; DataLoaders tell of inference
+        is_compiling = compiling.make_test(backend)
+        begin, end = steps.forward_begin, steps.forward_end
+
+        def counts(model: Any, *inputs: Any) -> bool:
+            if is_compiling() or not steps.counts_forwards:
+                return False
+            steps.framework = backend
+            return not (inputs and _is_symbolic(inputs[0]))
+
+        self._patches.replace(
+            getattr(module, MODELS[self._name][1]),
+            "__call__",
+            lambda original: wraps.wrap_keyed(original, begin, end, guard, counts),
+            file=NO_SOURCE,
+        )
+        return "Model.__call__"
+
+    def _install_on_batch(self, guard: Guard) -> str:
+        module = COMPILED_TRAINERS.get(self._backend())
+        if module is not None:
+            self._part_when("on batch", module, self._wrap_on_batch)
+        return self._hooks.get("on batch", "")
+
+    def _wrap_on_batch(self, module: Any, guard: Guard) -> str:
+        steps = self._context.steps
+        begin, end = steps.update_begin, steps.update_end
+
+        def counts(*arguments: Any) -> bool:
+            steps.framework = self._backend()
+            return True
+
+        self._patches.replace(
+            module.JAXTrainer,
+            "train_on_batch",
+            lambda original: wraps.wrap_keyed(original, begin, end, guard, counts),
+        )
+        return "train_on_batch"
+
+    # --- the rest -------------------------------------------------------------------------------
 
     def _backend(self) -> str:
         if self._name == "tf_keras":
             return "tensorflow"
-        return str(self._keras.backend.backend())
+        return str(self._framework.backend.backend())
 
-    def _tell(self) -> None:
-        version = str(getattr(self._keras, "__version__", ""))
-        hooks = dict(self._hooks, backend=self._backend())
-        framework = wire.Framework(self._name, version, hooks)
-        if framework != self._told:
-            self._told = framework
-            self._context.send(framework)
+    def _rehearsal(self) -> Optional[Rehearsal]:
+        if self._backend() in ("tensorflow", "torch"):
+            return None  # theirs are dearer
+        steps = WholeSteps()
+
+        def step() -> None:
+            steps.batch_begin()
+            steps.batch_end()
+
+        return step, 2
+
+
+def _is_symbolic(value: Any) -> bool:
+    """Whether a model is being built rather than run."""
+    if isinstance(value, (list, tuple)) and value:
+        value = value[0]
+    elif isinstance(value, dict) and value:
+        value = next(iter(value.values()))
+    return type(value).__name__ == "KerasTensor"

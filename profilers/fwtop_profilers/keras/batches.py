@@ -7,6 +7,7 @@ from typing import Any, Callable, Dict, Optional
 
 from fwtop_profilers.guard import Guard
 from fwtop_profilers.whole_steps import WholeSteps
+from fwtop_profilers.wraps import hide
 
 Hook = Callable[..., Any]
 Wrap = Callable[[Hook], Hook]
@@ -15,16 +16,10 @@ _latest: Any = None
 """The epoch iterator that was made last: `fit` makes its own right before it begins."""
 
 
-def wrap_epoch_iterator(original: Hook, guard: Guard) -> Hook:
-    """`EpochIterator.__init__`, remembering the iterator for the size of its batches."""
-
-    @functools.wraps(original)
-    def init(self: Any, *args: Any, **kwargs: Any) -> None:
-        global _latest
-        original(self, *args, **kwargs)
-        _latest = None if guard.off else self
-
-    return init
+def iterator_made(iterator: Any) -> None:
+    """An epoch iterator was made: it tells the size of its batches."""
+    global _latest
+    _latest = iterator
 
 
 class Sizes:
@@ -142,7 +137,11 @@ def _wrap(original: Hook, listener: Callable[[Any, int], None], guard: Guard, fi
         @functools.wraps(original)
         def called(self: Any, *args: Any, **kwargs: Any) -> Any:
             tell(self, args[0] if args else kwargs.get("batch"))
-            return original(self, *args, **kwargs)
+            try:
+                return original(self, *args, **kwargs)
+            except BaseException as raised:
+                hide(raised)
+                raise
 
     else:
 
@@ -150,6 +149,9 @@ def _wrap(original: Hook, listener: Callable[[Any, int], None], guard: Guard, fi
         def called(self: Any, *args: Any, **kwargs: Any) -> Any:
             try:
                 return original(self, *args, **kwargs)
+            except BaseException as raised:
+                hide(raised)
+                raise
             finally:
                 tell(self, None)
 

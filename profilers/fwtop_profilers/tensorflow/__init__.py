@@ -9,23 +9,30 @@ from __future__ import annotations
 
 import sys
 from types import ModuleType
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import Any, Optional, Sequence, Tuple
 
-from fwtop_profilers import hook_cost, wire
+from fwtop_profilers import wraps
+from fwtop_profilers.framework_probe import FrameworkProbe, Install, Rehearsal
 from fwtop_profilers.guard import Guard
-from fwtop_profilers.patches import Patches
 from fwtop_profilers.probe import Context
-from fwtop_profilers.step_calls import StepCalls
 from fwtop_profilers.tensorflow import graphs, memory, ranks, step_hooks, windows
+from fwtop_profilers.tensorflow.hand_updates import HandUpdates
 from fwtop_profilers.tensorflow.tracing import Tracing
 from fwtop_profilers.whole_steps import WholeSteps
 
-POLL_S = 1.0
 MEMORY = "tensorflow memory"
 FUNCTION = "tensorflow.python.eager.polymorphic_function.polymorphic_function"
+CONCRETE = "tensorflow.python.eager.polymorphic_function.concrete_function"
 TRACING = "tensorflow.python.eager.polymorphic_function.tracing_compilation"
 AUTOGRAPH = "tensorflow.python.autograph.impl.api"
 TAPE = "tensorflow.python.eager.backprop"
+VARIABLES = (
+    ("tensorflow.python.ops.resource_variable_ops", "BaseResourceVariable"),
+    ("tensorflow.python.ops.resource_variable_ops", "ResourceVariable"),  # type promotion's
+    ("tensorflow.python.distribute.values", "DistributedVariable"),
+)
+OPTIMIZER = "tensorflow.python.training.optimizer"
+ASSIGNMENTS = ("assign", "assign_add", "assign_sub", "scatter_add", "scatter_sub", "scatter_update")
 ITERATORS = (
     ("tensorflow.python.data.ops.iterator_ops", "OwnedIterator"),
     ("tensorflow.python.distribute.input_lib", "DistributedIteratorBase"),
@@ -37,61 +44,35 @@ def make_probe(context: Context, framework: ModuleType) -> TensorFlowProbe:
     return TensorFlowProbe(context, framework)
 
 
-class TensorFlowProbe:
+class TensorFlowProbe(FrameworkProbe):
     """All of TensorFlow's hooks in one process."""
 
-    def __init__(self, context: Context, tensorflow: ModuleType) -> None:
-        self._context = context
-        self._tensorflow = tensorflow
-        self._patches = Patches()
-        self._undo: List[Callable[[], None]] = []
-        self._hooks: Dict[str, str] = {}
-        self._told: Any = None
-        self._device = ""
-        self._tracing: Optional[Tracing] = None
-        self._installed = False
+    prefix = "tensorflow "
 
-    def install(self) -> None:
-        """Put every hook in; idempotent."""
-        if self._installed:
-            return
-        self._installed = True
-        for name, install in (
+    def __init__(self, context: Context, tensorflow: ModuleType) -> None:
+        super().__init__(context, tensorflow)
+        self._tracing: Optional[Tracing] = None
+        self._updates = HandUpdates(context.steps)
+        context.steps.updates["tensorflow"] = self._updates
+
+    def _parts(self) -> Sequence[Tuple[str, Install]]:
+        return (
             ("compile", self._install_tracing),
             ("function", self._install_function),
             ("backward", self._install_tape),
+            ("updates", self._install_updates),
+            ("optimizer", self._install_optimizer),
             ("input", self._install_iterators),
+            ("forward", self._install_forward),
             ("call", self._install_call),
             ("windows", self._install_windows),
             ("rank", self._install_rank),
-        ):
-            self._part(name, install)
-        self._context.sender.every(POLL_S, self._poll)
-        self._context.on_fork.append(self._forked)
+        )
 
-    def uninstall(self) -> None:
-        """Take every hook out; safe to call twice."""
-        while self._undo:
-            undo = self._undo.pop()
-            try:
-                undo()
-            except Exception as error:
-                self._context.fail("tensorflow uninstall", error)
-        self._patches.undo()
-        self._installed = False
+    def _is_compiling(self) -> bool:
+        return not graphs.is_eager()
 
     # --- the parts ------------------------------------------------------------------------------
-
-    def _part(self, name: str, install: Callable[[Guard], str]) -> None:
-        """Install one part; what it returns, or why it failed, is told in `Framework.hooks`."""
-        hook = "tensorflow " + name
-        try:
-            how = install(Guard(self._context, hook))
-        except Exception as error:
-            self._context.fail(hook, error)
-            how = "failed: " + repr(error)[:200]
-        if how:
-            self._hooks[name] = how
 
     def _install_tracing(self, guard: Guard) -> str:
         self._tracing = tracing = Tracing(self._context, guard, windows.compile_began)
@@ -106,29 +87,54 @@ class TensorFlowProbe:
         steps, tracing = self._context.steps, self._tracing
         if tracing is None:
             return "none: traces are not seen"
+        calls = step_hooks.FunctionCalls(steps, tracing, self._updates)
         self._patches.replace(
             _loaded(FUNCTION).Function,
             "__call__",
-            lambda original: step_hooks.wrap_function_call(original, steps, guard, tracing),
+            lambda original: step_hooks.wrap_function_call(original, calls, guard),
         )
         return "Function.__call__"
 
     def _install_tape(self, guard: Guard) -> str:
-        steps = self._context.steps
+        steps, updates = self._context.steps, self._updates
         self._patches.replace(
             _loaded(TAPE).GradientTape,
             "gradient",
-            lambda original: step_hooks.wrap_gradient(original, steps, guard),
+            lambda original: step_hooks.wrap_gradient(
+                original, steps, guard, updates.differentiated
+            ),
         )
-        others = steps.parameters_changed
-
-        def changed() -> Optional[bool]:
-            if steps.framework == "tensorflow" or others is None:
-                return False if steps.awaits_optimizer() else None
-            return others()
-
-        steps.parameters_changed = changed
         return "GradientTape.gradient"
+
+    def _install_updates(self, guard: Guard) -> str:
+        assigned = self._updates.assigned
+        for module, kind in VARIABLES:
+            owner = getattr(_loaded(module), kind)
+            for name in ASSIGNMENTS:
+                if name in vars(owner):
+                    self._patches.replace(
+                        owner,
+                        name,
+                        lambda original: step_hooks.wrap_assignment(original, assigned, guard),
+                    )
+        return "assignments to differentiated variables"
+
+    def _install_optimizer(self, guard: Guard) -> str:
+        """TensorFlow 1's optimizers; Keras' are its own probe's."""
+        steps, owner = self._context.steps, getattr(sys.modules.get(OPTIMIZER), "Optimizer", None)
+        if owner is None:
+            return ""
+
+        def counts(*arguments: Any) -> bool:
+            return not graphs.traced_update(steps)
+
+        begin, end = steps.optimizer_begin, steps.optimizer_end
+        self._patches.replace(
+            owner,
+            "apply_gradients",
+            lambda original: wraps.wrap_keyed(original, begin, end, guard, counts),
+        )
+        return "tf.compat.v1"
 
     def _install_iterators(self, guard: Guard) -> str:
         steps = self._context.steps
@@ -144,15 +150,29 @@ class TensorFlowProbe:
                 found.append(name)
         return ", ".join(found) or "none: this version's iterators are not known"
 
-    def _install_call(self, guard: Guard) -> str:
-        calls = StepCalls(self._context.steps, lambda: not graphs.is_eager())
-        calls.install()
-        self._undo.append(calls.uninstall)
-        source = self._context.steps.source or ""
-        return source if source.startswith("call:") else ""
+    def _install_forward(self, guard: Guard) -> str:
+        """What a loaded model holds (`signatures`) is no tf.function, but may be called as one."""
+        steps = self._context.steps
+        owner = getattr(sys.modules.get(CONCRETE), "ConcreteFunction", None)
+        if owner is None:
+            return "none: this version's concrete functions are not known"
+        begin, end = steps.forward_begin, steps.forward_end
+
+        def counts(*arguments: Any) -> bool:
+            if not steps.counts_forwards or not graphs.is_eager():
+                return False
+            steps.framework = "tensorflow"
+            return True
+
+        self._patches.replace(
+            owner,
+            "__call__",
+            lambda original: wraps.wrap_keyed(original, begin, end, guard, counts),
+        )
+        return "Function.__call__, ConcreteFunction.__call__"
 
     def _install_windows(self, guard: Guard) -> str:
-        self._undo.append(windows.install(self._context, self._tensorflow))
+        self._undo.append(windows.install(self._context, self._framework))
         return windows.describe()
 
     def _install_rank(self, guard: Guard) -> str:
@@ -164,50 +184,29 @@ class TensorFlowProbe:
 
     # --- once a second, on the sender's thread --------------------------------------------------
 
-    def _poll(self) -> None:
+    def _look(self) -> None:
         steps = self._context.steps
-        if steps.index and not steps.hook_call_cost_ns:
-            steps.hook_call_cost_ns = hook_cost.calibrate(*self._rehearsal())
         if not self._context.disabled(MEMORY):
-            self._read_memory()
-        self._tell()
-
-    def _read_memory(self) -> None:
-        try:
-            for reading in memory.readings(self._tensorflow):
-                self._context.send(reading)
-                self._device = self._device or reading.device
-        except Exception as error:
-            self._context.fail(MEMORY, error)
-        steps = self._context.steps
+            try:
+                for reading in memory.readings(self._framework):
+                    self._context.send(reading)
+                    self._device = self._device or reading.device
+            except Exception as error:
+                self._context.fail(MEMORY, error)
         if steps.index and steps.framework == "tensorflow":
             self._device = self._device or "cpu"
 
-    def _tell(self) -> None:
-        """Send `Framework` if anything of it is news."""
-        framework = wire.Framework(
-            name="tensorflow",
-            version=str(getattr(self._tensorflow, "__version__", "")),
-            hooks=dict(self._hooks),
-            device=self._device or None,
-        )
-        if framework != self._told:
-            self._told = framework
-            self._context.send(framework)
-
-    def _forked(self) -> None:
-        self._told = None
-        self._device = ""
-
-    def _rehearsal(self) -> Tuple[Callable[[], None], int]:
+    def _rehearsal(self) -> Rehearsal:
         """The hooks of a plain step, on a tracker of their own, and how many calls they are."""
         steps, guard = WholeSteps(), Guard(self._context, "rehearsal")
-        backward = step_hooks.wrap_gradient(lambda tape: None, steps, guard)
+        backward = step_hooks.wrap_gradient(
+            lambda tape, *rest: None, steps, guard, lambda sources: None
+        )
         fetch = step_hooks.wrap_next(lambda iterator: None, steps, guard)
 
         def step() -> None:
             fetch(steps)
-            backward(steps)
+            backward(steps, None, ())
             steps.optimizer_begin(1)
             steps.optimizer_end(1)
 

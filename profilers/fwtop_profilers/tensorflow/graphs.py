@@ -19,6 +19,8 @@ MARK = "_fwtop_holds"
 GRADIENTS = 1
 UPDATE = 2
 XLA = 4
+ASSIGNED = 8
+"""A variable that gradients were taken by is assigned to: with gradients, an update by hand."""
 _MAX_DEPTH = 64
 
 
@@ -51,6 +53,8 @@ def holds(cache: Any) -> int:
 def note(cache: Any, graph: Any) -> None:
     """A function of this cache has been traced as `graph`."""
     found = getattr(graph, MARK, 0)
+    if found & ASSIGNED and found & GRADIENTS:
+        found |= UPDATE
     if found and cache is not None:
         setattr(cache._primary, MARK, holds(cache) | found)
 

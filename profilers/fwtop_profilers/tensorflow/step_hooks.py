@@ -1,7 +1,8 @@
 """TensorFlow's boundaries: tf.functions that hold an update, gradient tapes, iterators.
 
-Owns the wraps that feed `WholeSteps`; holds no state. Under tracing they tell nothing, but mark
-what is traced (`graphs`). Arguments, results and exceptions pass untouched.
+Owns the wraps that feed `WholeSteps`, and holds no state but that of a call under way. Under
+tracing they tell nothing, but mark what is traced (`graphs`). Arguments, results and exceptions
+pass untouched.
 """
 
 from __future__ import annotations
@@ -13,134 +14,185 @@ from fwtop_profilers import wire
 from fwtop_profilers.clock import now_ns
 from fwtop_profilers.guard import Guard
 from fwtop_profilers.tensorflow import graphs
-from fwtop_profilers.tensorflow.graphs import GRADIENTS, UPDATE
+from fwtop_profilers.tensorflow.graphs import ASSIGNED, GRADIENTS, UPDATE
+from fwtop_profilers.tensorflow.hand_updates import HandUpdates
 from fwtop_profilers.tensorflow.tracing import Tracing
 from fwtop_profilers.whole_steps import WholeSteps
+from fwtop_profilers.wraps import hide, wrap_fetch
 
 Hook = Callable[..., Any]
 
 BOUNDARY = GRADIENTS | UPDATE
 
 
-def wrap_function_call(original: Hook, steps: WholeSteps, guard: Guard, tracing: Tracing) -> Hook:
-    """`tf.function`'s call: a step, if what it holds is one."""
+class FunctionCalls:
+    """What a call of a tf.function means: a step, an update beside others, or a model's forward."""
+
+    def __init__(self, steps: WholeSteps, tracing: Tracing, updates: HandUpdates) -> None:
+        self._steps = steps
+        self._tracing = tracing
+        self._updates = updates
+
+    def begins(self, function: Any) -> Optional[Call]:
+        """A call of `function` begins; None where it says nothing."""
+        steps = self._steps
+        holds = graphs.holds(function._function_cache)
+        if not graphs.is_eager():
+            if holds:
+                graphs.mark_open_graphs(holds)
+            return None
+        if function._run_functions_eagerly or graphs.other_replica(steps):
+            return None
+        call = Call(now_ns(), holds, self._tracing.count, self._tracing.traced_ns)
+        if steps.counts_forwards and (steps.is_chosen or not holds & BOUNDARY):
+            steps.framework = "tensorflow"
+            call.forward = True
+            steps.forward_begin(id(function))
+        elif holds & BOUNDARY:
+            self._step_begins(holds, id(function), None)
+        return call
+
+    def ends(self, function: Any, call: Call) -> None:
+        """It has ended, or raised."""
+        steps, tracing = self._steps, self._tracing
+        if tracing.count != call.traces:
+            tracing.called(function, call.began_ns, call.traced_ns)
+            if not call.holds & BOUNDARY:  # this call traced it, and now it is known
+                call.holds = graphs.holds(function._function_cache)
+                if call.holds & BOUNDARY and not (call.forward and steps.is_chosen):
+                    self._step_begins(call.holds, id(function), call.began_ns)
+            steps.flag(wire.STEP_COMPILED)  # beginning may have made the step anew
+        if call.forward:
+            steps.forward_end(id(function))
+        if call.forward and steps.is_chosen:
+            return
+        if call.holds & BOUNDARY:
+            self._step_ends(call.holds, id(function))
+        elif call.holds & ASSIGNED:
+            self._updates.called()
+
+    def _step_begins(self, holds: int, key: int, began: Optional[int]) -> None:
+        self._steps.framework = "tensorflow"
+        if holds & UPDATE:
+            self._steps.update_begin(key, began)
+        else:
+            self._steps.gradients_begin(began)
+
+    def _step_ends(self, holds: int, key: int) -> None:
+        if holds & UPDATE:
+            self._steps.update_end(key)
+        else:
+            self._steps.gradients_end()
+
+
+class Call:
+    """A call of a tf.function, from the training thread, under way."""
+
+    __slots__ = ("began_ns", "forward", "holds", "traced_ns", "traces")
+
+    def __init__(self, began_ns: int, holds: int, traces: int, traced_ns: int) -> None:
+        self.began_ns = began_ns
+        self.holds = holds
+        self.traces = traces
+        """How many there had been, and what they took."""
+        self.traced_ns = traced_ns
+        self.forward = False
+
+
+def wrap_function_call(original: Hook, calls: FunctionCalls, guard: Guard) -> Hook:
+    """`tf.function`'s call."""
+    begins, ends = calls.begins, calls.ends
 
     @functools.wraps(original)
     def call(self: Any, *args: Any, **kwds: Any) -> Any:
-        if guard.off:
-            return original(self, *args, **kwds)
-        holds = 0
-        begin = now_ns()
-        try:
-            holds = graphs.holds(self._function_cache)
-            tells = graphs.is_eager()
-            if not tells:
-                if holds:
-                    graphs.mark_open_graphs(holds)
-            elif self._run_functions_eagerly or graphs.other_replica(steps):
-                tells = False
-            elif holds & BOUNDARY:
-                _begin(steps, holds, id(self), None)
-        except Exception as error:
-            guard.fail(error)
-            tells = False
-        if not tells:
-            return original(self, *args, **kwds)
-        count, traced_ns = tracing.count, tracing.traced_ns
-        try:
-            return original(self, *args, **kwds)
-        finally:
+        under_way: Optional[Call] = None
+        if not guard.off:
             try:
-                if tracing.count != count:
-                    tracing.called(self, begin, traced_ns)
-                    if not holds & BOUNDARY:  # this call traced it, and now it is known
-                        holds = graphs.holds(self._function_cache)
-                        if holds & BOUNDARY:
-                            _begin(steps, holds, id(self), begin)
-                    steps.flag(wire.STEP_COMPILED)  # beginning may have made the step anew
-                if holds & BOUNDARY:
-                    _end(steps, holds, id(self))
+                under_way = begins(self)
             except Exception as error:
                 guard.fail(error)
+        try:
+            return original(self, *args, **kwds)
+        except BaseException as raised:
+            hide(raised)
+            raise
+        finally:
+            if under_way is not None:
+                try:
+                    ends(self, under_way)
+                except Exception as error:
+                    guard.fail(error)
 
     return call
 
 
-def _begin(steps: WholeSteps, holds: int, key: int, began: Optional[int]) -> None:
-    steps.framework = "tensorflow"
-    if holds & UPDATE:
-        steps.update_begin(key, began)
-    else:
-        steps.gradients_begin(began)
-
-
-def _end(steps: WholeSteps, holds: int, key: int) -> None:
-    if holds & UPDATE:
-        steps.update_end(key)
-    else:
-        steps.gradients_end()
-
-
-def wrap_gradient(original: Hook, steps: WholeSteps, guard: Guard) -> Hook:
-    """`GradientTape.gradient`: backward, where it runs eagerly."""
+def wrap_gradient(
+    original: Hook, steps: WholeSteps, guard: Guard, differentiated: Callable[[Any], None]
+) -> Hook:
+    """`GradientTape.gradient`: backward, where it runs eagerly; its sources are parameters."""
     begin, end = steps.backward_begin, steps.backward_end
 
     @functools.wraps(original)
     def gradient(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if guard.off:
-            return original(self, *args, **kwargs)
-        try:
-            tells = graphs.is_eager()
-            if not tells:
-                graphs.mark_open_graphs(GRADIENTS)
-            elif graphs.other_replica(steps):
-                tells = False
-            if tells:
-                steps.framework = "tensorflow"
-                begin()
-        except Exception as error:
-            guard.fail(error)
-            tells = False
-        if not tells:
-            return original(self, *args, **kwargs)
-        try:
-            return original(self, *args, **kwargs)
-        finally:
+        tells = False
+        if not guard.off:
             try:
-                end()
+                differentiated(args[1] if len(args) > 1 else kwargs.get("sources"))
+                tells = _is_backward(steps)
+                if tells:
+                    steps.framework = "tensorflow"
+                    begin()
             except Exception as error:
                 guard.fail(error)
+        try:
+            return original(self, *args, **kwargs)
+        except BaseException as raised:
+            hide(raised)
+            raise
+        finally:
+            if tells:
+                try:
+                    end()
+                except Exception as error:
+                    guard.fail(error)
 
     return gradient
 
 
-def wrap_next(original: Hook, steps: WholeSteps, guard: Guard) -> Hook:
-    """An iterator's `__next__`, with its wait and the size of its batch told."""
-    begin, end = steps.input_begin, steps.input_end
+def _is_backward(steps: WholeSteps) -> bool:
+    """Whether a gradient is taken here and now; one that is traced marks its graph."""
+    if not graphs.is_eager():
+        graphs.mark_open_graphs(GRADIENTS)
+        return False
+    return not graphs.other_replica(steps)
+
+
+def wrap_assignment(original: Hook, assigned: Callable[[Any], None], guard: Guard) -> Hook:
+    """A variable's `assign…`, told before it is made."""
 
     @functools.wraps(original)
-    def fetch(self: Any) -> Any:
-        if guard.off:
-            return original(self)
-        try:
-            begin(id(self), not steps.judges)
-        except Exception as error:
-            guard.fail(error)
-        try:
-            batch = original(self)
-        except BaseException:
+    def assign(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if not guard.off:
             try:
-                end(None, False)
+                assigned(self)
             except Exception as error:
                 guard.fail(error)
-            raise
         try:
-            end(samples_of(batch))
-        except Exception as error:
-            guard.fail(error)
-        return batch
+            return original(self, *args, **kwargs)
+        except BaseException as raised:
+            hide(raised)
+            raise
 
-    return fetch
+    return assign
+
+
+def wrap_next(original: Hook, steps: WholeSteps, guard: Guard) -> Hook:
+    """An iterator's `__next__`, with its wait and the size of its batch told."""
+
+    def trains() -> bool:
+        return not steps.judges
+
+    return wrap_fetch(original, steps.input_begin, steps.input_end, guard, trains, samples_of)
 
 
 def samples_of(batch: Any, depth: int = 0) -> Optional[int]:

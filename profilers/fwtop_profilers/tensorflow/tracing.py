@@ -24,6 +24,7 @@ from fwtop_profilers.clock import now_ns
 from fwtop_profilers.guard import Guard
 from fwtop_profilers.probe import Context
 from fwtop_profilers.tensorflow import graphs, signatures
+from fwtop_profilers.wraps import hide
 
 Hook = Callable[..., Any]
 
@@ -68,21 +69,25 @@ class Tracing:
 
         @functools.wraps(original)
         def create(function_type: Any, type_context: Any, func_graph: Any, options: Any) -> Any:
-            if guard.off:
-                return original(function_type, type_context, func_graph, options)
+            told = not guard.off
             event: Optional[wire.CompileEvent] = None
             begin = now_ns()
-            try:
-                event = self._begins(function_type, options, begin)
-            except Exception as error:
-                guard.fail(error)
-            try:
-                return original(function_type, type_context, func_graph, options)
-            finally:
+            if told:
                 try:
-                    self._ends(event, begin, func_graph, options)
+                    event = self._begins(function_type, options, begin)
                 except Exception as error:
                     guard.fail(error)
+            try:
+                return original(function_type, type_context, func_graph, options)
+            except BaseException as raised:
+                hide(raised)
+                raise
+            finally:
+                if told:
+                    try:
+                        self._ends(event, begin, func_graph, options)
+                    except Exception as error:
+                        guard.fail(error)
 
         return create
 
@@ -224,7 +229,11 @@ class Tracing:
                     self._fell_back(f, exc)
             except Exception as error:
                 guard.fail(error)
-            return original(f, args, kwargs, options, exc)
+            try:
+                return original(f, args, kwargs, options, exc)
+            except BaseException as raised:
+                hide(raised)
+                raise
 
         return fall_back
 

@@ -1,6 +1,6 @@
 """PyTorch's boundaries: optimizer steps, backward, DataLoader fetches, gradient scalers.
 
-Owns the hooks that feed `StepTracker`; holds no state of its own. A hook that Dynamo may trace
+Owns the hooks that feed `WholeSteps`; holds no state of its own. A hook that Dynamo may trace
 first asks `torch.compiler.is_dynamo_compiling()`, which folds to True there: so it returns at once
 and leaves the graph as it was. A wrapper looks to Dynamo like the function of torch's own that it
 wraps (`patches.look_like`), which is never traced. Each has a guard, and passes arguments, results
@@ -18,14 +18,15 @@ from types import ModuleType
 from typing import Any, Callable, List
 
 from fwtop_profilers.guard import Guard
-from fwtop_profilers.steps import StepTracker
 from fwtop_profilers.torch.untraced import leave_alone
+from fwtop_profilers.whole_steps import WholeSteps
+from fwtop_profilers.wraps import hide, wrap_fetch
 
 Hook = Callable[..., Any]
 
 
 def make_optimizer_hooks(
-    steps: StepTracker, guard: Guard, is_compiling: Callable[[], bool]
+    steps: WholeSteps, guard: Guard, is_compiling: Callable[[], bool]
 ) -> List[Hook]:
     """The global hooks before and after an optimizer's step."""
     begin, end = steps.optimizer_begin, steps.optimizer_end
@@ -34,6 +35,7 @@ def make_optimizer_hooks(
         if is_compiling() or guard.off:
             return
         try:
+            steps.framework = "torch"
             begin(id(optimizer))
         except Exception as error:
             guard.fail(error)
@@ -49,7 +51,7 @@ def make_optimizer_hooks(
     return [fwtop_optimizer_begin, fwtop_optimizer_end]
 
 
-def wrap_backward(original: Hook, steps: StepTracker, guard: Guard) -> Hook:
+def wrap_backward(original: Hook, steps: WholeSteps, guard: Guard) -> Hook:
     """`torch.autograd.backward`, with its begin and end told."""
     begin, end = steps.backward_begin, steps.backward_end
 
@@ -58,11 +60,15 @@ def wrap_backward(original: Hook, steps: StepTracker, guard: Guard) -> Hook:
         if guard.off:
             return original(*args, **kwargs)
         try:
+            steps.framework = "torch"
             begin()
         except Exception as error:
             guard.fail(error)
         try:
             return original(*args, **kwargs)
+        except BaseException as raised:
+            hide(raised)
+            raise
         finally:
             try:
                 end()
@@ -72,38 +78,13 @@ def wrap_backward(original: Hook, steps: StepTracker, guard: Guard) -> Hook:
     return backward
 
 
-def wrap_next(original: Hook, steps: StepTracker, guard: Guard, torch: ModuleType) -> Hook:
+def wrap_next(original: Hook, steps: WholeSteps, guard: Guard, torch: ModuleType) -> Hook:
     """A DataLoader iterator's `__next__`, with its wait and the size of its batch told."""
-    begin, end = steps.input_begin, steps.input_end
-    is_grad_enabled = torch.is_grad_enabled
-    samples_of = make_samples_of(torch)
-
-    @functools.wraps(original)
-    def fetch(self: Any) -> Any:
-        if guard.off:
-            return original(self)
-        try:
-            begin(id(self), is_grad_enabled())
-        except Exception as error:
-            guard.fail(error)
-        try:
-            batch = original(self)
-        except BaseException:
-            try:
-                end(None, False)
-            except Exception as error:
-                guard.fail(error)
-            raise
-        try:
-            end(samples_of(batch))
-        except Exception as error:
-            guard.fail(error)
-        return batch
-
-    return fetch
+    trains, samples_of = torch.is_grad_enabled, make_samples_of(torch)
+    return wrap_fetch(original, steps.input_begin, steps.input_end, guard, trains, samples_of)
 
 
-def wrap_iter(original: Hook, steps: StepTracker, guard: Guard, torch: ModuleType) -> Hook:
+def wrap_iter(original: Hook, steps: WholeSteps, guard: Guard, torch: ModuleType) -> Hook:
     """`DataLoader.__iter__`: starting workers is waiting for input too."""
     begin, end = steps.input_begin, steps.input_end
     is_grad_enabled = torch.is_grad_enabled
@@ -119,6 +100,9 @@ def wrap_iter(original: Hook, steps: StepTracker, guard: Guard, torch: ModuleTyp
         iterator = None
         try:
             iterator = original(self)
+        except BaseException as raised:
+            hide(raised)
+            raise
         finally:
             try:
                 end(None, batch=False, key=id(iterator))
@@ -131,7 +115,7 @@ def wrap_iter(original: Hook, steps: StepTracker, guard: Guard, torch: ModuleTyp
 
 def wrap_scaler_step(
     original: Hook,
-    steps: StepTracker,
+    steps: WholeSteps,
     guard: Guard,
     eval_frame_callback: Callable[[], Any],
 ) -> Hook:
@@ -148,7 +132,8 @@ def wrap_scaler_step(
         guard.run(lambda: steps.scaler_begin(key))
         try:
             result = original(self, optimizer, *args, **kwargs)
-        except BaseException:
+        except BaseException as raised:
+            hide(raised)
             guard.run(lambda: steps.scaler_end(key, raised=True))
             raise
         certain = eval_frame_callback() is None
@@ -159,7 +144,7 @@ def wrap_scaler_step(
 
 
 def make_module_hooks(
-    steps: StepTracker, guard: Guard, is_compiling: Callable[[], bool]
+    steps: WholeSteps, guard: Guard, is_compiling: Callable[[], bool]
 ) -> List[Hook]:
     """Global hooks around every module's forward, for `--step-on forward` alone: they cost each
     module call about two microseconds."""
@@ -211,15 +196,3 @@ def make_samples_of(torch: ModuleType, max_depth: int = 3) -> Callable[[Any], An
 
     leave_alone(torch, (samples_of,))
     return samples_of
-
-
-def wrap_init(original: Hook, made: Callable[[Any], None], guard: Guard) -> Hook:
-    """`Optimizer.__init__`, after which the script is known to mean to train."""
-
-    @functools.wraps(original)
-    def initialize(self: Any, *args: Any, **kwargs: Any) -> None:
-        original(self, *args, **kwargs)
-        if not guard.off:
-            guard.run(lambda: made(self))
-
-    return initialize
