@@ -1,8 +1,9 @@
 """`python -m screenshots.make` (`make screenshots`): the pictures, from real runs.
 
-Records the demo twice, as it is and with a slow input, and drives the real viewer over both: live
-while the first one trains, and on the finished recordings. Nothing is drawn by hand. PNG comes from
-rsvg-convert, where it is installed.
+Records the PyTorch demo twice, as it is and with a slow input, and TensorFlow's once, and drives
+the real viewer over them: live while they train, on the finished recordings, and comparing them.
+Where the GPU is to be seen it opens a trace that others made of one. Nothing is drawn by hand. PNG
+comes from rsvg-convert, where it is installed.
 """
 
 from __future__ import annotations
@@ -25,12 +26,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fwtop import run_folder
+from fwtop.cli.sources import opened
 from fwtop.run_folder import RunFolder
 from fwtop.tui.app import FwtopApp
+from fwtop.tui.compare.app import CompareApp
+from fwtop.tui.compare.picture import Source
 from screenshots.cells import svg_of
 
 HERE = Path(__file__).parent
-DEMO = HERE.parent / "fwtop" / "demo" / "torch_demo.py"
+DEMOS = HERE.parent / "fwtop" / "demo"
+GPU_TRACE = HERE.parent.parent / "shared" / "traces" / "kineto-resnet50-v100-workers0.json.gz"
+"""A ResNet-50 on a V100, of the PyTorch profiler's own test data; without it its picture stays."""
 FWTOP = str(Path(sys.executable).with_name("fwtop"))
 SIZES = ((80, 24), (120, 40), (200, 50))
 LIVE_AFTER_S = 25
@@ -65,9 +71,15 @@ FINISHED = [
 SLOW_INPUT = [Picture("slow-input", (120, 40)), Picture("findings", (120, 40), ("7",))]
 
 
-def start_demo(recording: Path, *options: str) -> subprocess.Popen[bytes]:
+TENSORFLOW = [Picture("tensorflow", (120, 40))]
+COMPARED = [Picture("compare", (120, 40)), Picture("compare-operators", (120, 40), ("2", "space"))]
+COMPARED_FRAMEWORKS = [Picture("compare-frameworks", (120, 40))]
+GPU = [Picture("device-time", (120, 40), ("4",))]
+
+
+def start_demo(recording: Path, *options: str, framework: str = "torch") -> subprocess.Popen[bytes]:
     """The demo's script as a user's own `train.py`, recorded on a terminal of 100 columns."""
-    shutil.copy(DEMO, recording.parent / "train.py")
+    shutil.copy(DEMOS / f"{framework}_demo.py", recording.parent / "train.py")
     argv = [FWTOP, "record", "--python", sys.executable, "-o", str(recording), "train.py"]
     terminal, script_side = pty.openpty()
     termios.tcsetwinsize(script_side, (30, 100))
@@ -122,6 +134,21 @@ async def take(picture: Picture, recording: Path, folder: RunFolder | None) -> P
     return path
 
 
+async def take_comparison(picture: Picture, recordings: Sequence[Path]) -> Path:
+    """Compare the recordings on the screen, press the keys, keep what it shows."""
+    app = CompareApp([Source(recording, recording.stem) for recording in recordings])
+    async with app.run_test(size=picture.size) as pilot:
+        deadline = time.monotonic() + PATIENCE_S
+        while app.picture.comparison is None and time.monotonic() < deadline:
+            await pilot.pause(0.1)
+        await pilot.pause(0.5)
+        await pilot.press(*picture.keys)
+        await pilot.pause(1)
+        path = HERE / f"{picture.file}.svg"
+        path.write_text(svg_of(app))
+    return path
+
+
 def to_png(svg: Path) -> Path:
     """A PNG beside the SVG, which then goes; the SVG itself where there is no rsvg-convert."""
     if shutil.which("rsvg-convert") is None:
@@ -150,6 +177,18 @@ def main() -> int:
         taken += [asyncio.run(take(picture, plain, None)) for picture in FINISHED]
         start_demo(slow, "--slow-input", "--seconds", "20").wait()
         taken += [asyncio.run(take(picture, slow, None)) for picture in SLOW_INPUT]
+        other = Path(name) / "tensorflow.fwtop"
+        demo = start_demo(other, "--seconds", str(LIVE_AFTER_S + 10), framework="tensorflow")
+        folder = folder_of(other)
+        time.sleep(LIVE_AFTER_S)
+        taken += [asyncio.run(take(picture, other, folder)) for picture in TENSORFLOW]
+        demo.wait()
+        taken += [asyncio.run(take_comparison(one, (plain, slow))) for one in COMPARED]
+        both = (plain, other)
+        taken += [asyncio.run(take_comparison(one, both)) for one in COMPARED_FRAMEWORKS]
+        if GPU_TRACE.exists():
+            with opened([str(GPU_TRACE)]) as recording:
+                taken += [asyncio.run(take(picture, recording, None)) for picture in GPU]
     for path in taken:
         print(path if options.keep_svg else to_png(path))
     return 0
