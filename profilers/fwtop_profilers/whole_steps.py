@@ -140,6 +140,7 @@ class WholeSteps(StepTracker):
             self._judged_ns = now
             return
         own = self._fetches.take()
+        self._input_step_keys.clear()  # the batch's own fetch, made before the batch began
         part, self._part = self._part, Part(now)
         part.input += own.input_ns
         if part.start is None or self._judged_ns is not None:

@@ -9,7 +9,7 @@ import pytest
 
 from fwtop_profilers import wire
 from tests.profilers.collector import Collector
-from tests.profilers.tensorflow.scripts import EAGER, SETUP, phases, train, train_plain
+from tests.profilers.tensorflow.scripts import EAGER, SETUP, phases, train, train_plain, why_not
 
 pytestmark = pytest.mark.tensorflow
 
@@ -195,6 +195,20 @@ def test_prediction_alone_is_steps(collector: Collector) -> None:
     train(collector, SETUP + "make().predict(x, batch_size=8, verbose=0)")
     assert [step["samples"] for step in collector.steps()] == [8] * 10
     assert sources(collector) == [("batch", "Keras evaluate or predict")]
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("how", ["predict(x, ", "evaluate(x, y, "])
+def test_batches_of_torch_as_the_backend_are_counted_once(collector: Collector, how: str) -> None:
+    if why_not("torch"):
+        pytest.skip(why_not("torch"))
+    code = f"""
+model = make()
+model.compile("sgd", "mse")
+model.{how}batch_size=8, verbose=0)
+"""
+    train(collector, SETUP + code, KERAS_BACKEND="torch")
+    assert len(collector.steps()) == 10
 
 
 @pytest.mark.parametrize("how", ["fit", "traced", "eager"])
