@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -255,6 +256,24 @@ for a, b in data:
     result = train(collector, EAGER + code)
     assert result.stdout == "as ever\n"
     assert len(collector.steps()) in (10, 11)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="older Pythons keep a wrapper's frame")
+def test_tracebacks_show_no_frame_of_ours(collector: Collector) -> None:
+    code = """
+import traceback
+def tried(what):
+    try:
+        what()
+    except Exception:
+        print(traceback.format_exc())
+wrong = np.ones((8, 3), "float32")
+tried(lambda: step(wrong, y[:8]))
+tried(lambda: optimizer.apply([tf.ones(7)], model.trainable_variables[:1]))
+tried(lambda: tf.Variable(tf.ones(3)).assign(tf.ones(4)))
+tried(lambda: tf.function(lambda a: {}[a.shape], autograph=False)(tf.ones(3)))
+"""
+    assert train(collector, EAGER + code).stdout == train_plain(collector, EAGER + code)
 
 
 @pytest.mark.parametrize("how", ["step", "step = tf.function(step)"])
