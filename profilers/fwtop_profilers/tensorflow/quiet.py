@@ -18,6 +18,9 @@ RELEASES = (
 """Releases of Abseil, whose names are part of its symbols."""
 GET = "_ZN4absl12lts_%s11MinLogLevelEv"
 SET = "_ZN4absl12lts_%s12log_internal17RawSetMinLogLevelENS0_18LogSeverityAtLeastE"
+OWN_LOG = "_ZN3tsl8internal10LogMessageD1Ev"
+"""A log of TensorFlow's own (2.16 to 2.18), which asks Abseil's level nothing and the environment
+once: there a session's lines cannot be held back."""
 WARNING = 1
 USERS_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 
@@ -53,6 +56,8 @@ class Quiet:
 
 
 def _functions(library: ctypes.CDLL) -> Optional[Tuple[Any, Any]]:
+    if hasattr(library, OWN_LOG):
+        return None
     for release in RELEASES:
         try:
             get, put = getattr(library, GET % release), getattr(library, SET % release)
