@@ -8,7 +8,10 @@ FRAMEWORKS := torch==2.13.0 tensorflow-cpu==2.21.0
 # Of protobuf 4.25: its code runs with every runtime since 4.21, and so beside any framework's.
 PROTOC := grpcio-tools==1.60.2 setuptools<81
 
-.PHONY: setup demo test lint types imports check screenshots bench proto clean
+# What `make test-versions` tries the probe on, each in an environment of its own.
+TENSORFLOWS := 2.16.2 2.18.1 2.21.0
+
+.PHONY: setup demo test test-versions lint types imports check screenshots bench proto clean
 
 setup: $(STAMP)
 
@@ -24,6 +27,16 @@ demo: setup
 
 test: setup
 	$(BIN)/python -m pytest -n auto --dist worksteal
+
+test-versions: setup $(foreach it,$(TENSORFLOWS),build/tensorflow-$(it)/.installed)
+	set -e; for it in $(TENSORFLOWS); do echo "TensorFlow $$it"; \
+	  FWTOP_TENSORFLOW_PYTHON=$(CURDIR)/build/tensorflow-$$it/bin/python \
+	  $(BIN)/python -m pytest tests/profilers/tensorflow; done
+
+build/tensorflow-%/.installed:
+	$(PYTHON) -m venv build/tensorflow-$*
+	build/tensorflow-$*/bin/python -m pip install --quiet tensorflow-cpu==$* "setuptools<81"
+	touch $@
 
 lint: setup
 	$(BIN)/ruff check .
