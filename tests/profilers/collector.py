@@ -126,12 +126,8 @@ class Collector:
         return [[message["type"] for message in peer.messages] for peer in self.peers]
 
     def finished(self) -> None:
-        """Wait until every connection has ended, and there was one."""
-
-        def ended() -> bool:
-            return bool(self.peers) and all(peer.ended for peer in self.peers)
-
-        self.wait_for(ended, "the connections' end")
+        """Wait until every connection has ended."""
+        self.wait_for(lambda: all(peer.ended for peer in self.peers), "the connections' end")
 
     def _accept(self, listener: socket.socket) -> None:
         while True:

@@ -46,6 +46,7 @@ def test_hello_comes_first_and_goodbye_last(collector: Collector) -> None:
     sender.start()
     sender.send(mark(2))
     sender.stop("exit")
+    collector.wait_for(lambda: bool(collector.peers), "the sender's connection")
     collector.finished()
     kinds = collector.kinds()[0]
     assert (kinds[0], kinds[-1]) == ("Hello", "Goodbye")
