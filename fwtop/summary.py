@@ -56,11 +56,7 @@ from fwtop.queries import (
 )
 from fwtop.queries.flops_use import flops_use, peak_flops_per_s
 from fwtop.queries.input_stages import input_stages
-from fwtop.recording.model import (
-    Framework,
-    Governor,
-    Run,
-)
+from fwtop.recording.model import Framework, Governor, Run
 from fwtop.recording.store import Recording
 
 __all__ = ["SCHEMA_VERSION", "Summary", "gather", "of_facts", "summarize", "to_json"]

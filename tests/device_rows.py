@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from fwtop.analysis.sketch import Sketch
-from fwtop.recording.model import STEP_CLASSES
+from fwtop.recording.window_model import STEP_CLASSES
 
 MS = 1_000_000
 TERA = 1_000_000_000_000

@@ -16,7 +16,7 @@ from operator import add
 from fwtop.analysis.intervals import Interval, difference, intersection, union
 from fwtop.analysis.results import StepBreakdownFigures, StepSpan
 from fwtop.analysis.temporal import is_communication
-from fwtop.recording.model import STEP_CLASSES
+from fwtop.recording.window_model import STEP_CLASSES
 from fwtop.traces.model import KERNEL, LAUNCH, MEMCPY, MEMSET, TraceWindow
 
 CLASSES = STEP_CLASSES

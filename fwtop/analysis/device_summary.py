@@ -12,7 +12,7 @@ from fwtop.analysis.summary_model import (
     StepBreakdownSummary,
 )
 from fwtop.analysis.tensor_cores import uses_tensor_cores
-from fwtop.recording.model import KernelRow, Window
+from fwtop.recording.window_model import KernelRow, Window
 
 
 def kernels(facts: Facts) -> KernelsSummary:

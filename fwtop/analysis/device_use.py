@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from fwtop.analysis.sketch import Sketch
 from fwtop.analysis.tensor_cores import uses_tensor_cores, uses_tf32
-from fwtop.recording.model import DeviceTime, DtypeFlops, KernelRow, OperatorFlops
+from fwtop.recording.window_model import DeviceTime, DtypeFlops, KernelRow, OperatorFlops
 
 PRODUCTS = frozenset({"matmul", "convolution", "attention"})
 """Families whose work is multiplying matrices: what tensor cores are for, and most FLOPs."""

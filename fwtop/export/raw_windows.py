@@ -12,7 +12,7 @@ from fwtop.analysis.phases import Segments, from_names
 from fwtop.analysis.results import PhaseSpan
 from fwtop.export.source import Source, phases_in_order
 from fwtop.queries import operators, raw_traces, steps
-from fwtop.recording.model import Window
+from fwtop.recording.window_model import Window
 from fwtop.traces import reader
 from fwtop.traces.blocks import Limits
 from fwtop.traces.model import TraceError, TraceWindow

@@ -21,7 +21,7 @@ from fwtop.export.stacks import Edge, edges, streams, threads
 from fwtop.export.texts import valid
 from fwtop.export.trace_events import Lanes
 from fwtop.queries import operators
-from fwtop.recording.model import OperatorRow
+from fwtop.recording.window_model import OperatorRow
 from fwtop.traces.model import DeviceEvent
 
 SCHEMA = "https://www.speedscope.app/file-format-schema.json"

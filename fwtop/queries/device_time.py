@@ -11,8 +11,14 @@ from dataclasses import dataclass
 from fwtop.analysis.sketch import Sketch
 from fwtop.queries.operators import window_ids as counted
 from fwtop.queries.rows import damaged, fetch, fetch_rows, id_list
-from fwtop.recording.model import DeviceTime, DtypeFlops, OperatorFlops, StepClasses, StepClassSums
 from fwtop.recording.store import Recording
+from fwtop.recording.window_model import (
+    DeviceTime,
+    DtypeFlops,
+    OperatorFlops,
+    StepClasses,
+    StepClassSums,
+)
 
 _CHOSEN = "window_id IN (SELECT value FROM json_each(?1))"
 

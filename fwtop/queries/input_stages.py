@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fwtop.queries.rows import fetch_rows, id_list
-from fwtop.recording.model import InputStageRow
 from fwtop.recording.store import Recording
+from fwtop.recording.window_model import InputStageRow
 
 
 def input_stages(recording: Recording, window_ids: Sequence[int]) -> list[InputStageRow]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from fwtop.queries.rows import fetch_rows
-from fwtop.recording.model import MemoryHolderRow, MemoryPeak, MemoryPointRow
 from fwtop.recording.store import Recording
+from fwtop.recording.window_model import MemoryHolderRow, MemoryPeak, MemoryPointRow
 
 
 def memory_peaks(recording: Recording, until_ns: int | None = None) -> list[MemoryPeak]:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fwtop.queries.rows import fetch, fetch_int, fetch_rows, id_list
-from fwtop.recording.model import KernelRow, LevelCount, OperatorDetail, OperatorRow, Window
 from fwtop.recording.store import Recording
+from fwtop.recording.window_model import KernelRow, LevelCount, OperatorDetail, OperatorRow, Window
 
 _WINDOW_COLUMNS = (
     "id, process_id, format, deep, way, level, first_step, step_count, start_ns, end_ns, cost_ns,"

@@ -8,8 +8,9 @@ from fwtop.analysis.device_use import device_use
 from fwtop.analysis.steps import figures
 from fwtop.queries import device_time, operators, steps
 from fwtop.queries.flops_use import flops_use, peak_flops_per_s
-from fwtop.recording.model import Device, Window
+from fwtop.recording.model import Device
 from fwtop.recording.store import Recording
+from fwtop.recording.window_model import Window
 from fwtop.tui.readers import chosen_windows
 from fwtop.tui.snapshot import DeviceTimeView, Moment
 

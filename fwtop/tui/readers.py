@@ -10,8 +10,9 @@ from collections.abc import Iterator, Sequence
 from fwtop.analysis.log_lines import Level
 from fwtop.queries import device_time, log, memory_peaks, operators, run, step_bins
 from fwtop.queries.input_stages import input_stages
-from fwtop.recording.model import PHASES, LogChunk, OperatorFlops, Run, Window
+from fwtop.recording.model import PHASES, LogChunk, Run
 from fwtop.recording.store import Recording
+from fwtop.recording.window_model import OperatorFlops, Window
 from fwtop.tui.script_terminal import MAX_COLUMNS, SCREEN_LINES, ScriptTerminal
 from fwtop.tui.snapshot import (
     LogView,

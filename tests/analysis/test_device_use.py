@@ -12,7 +12,7 @@ from fwtop.analysis.device_use import (
     runs_as_tf32,
 )
 from fwtop.analysis.sketch import Sketch
-from fwtop.recording.model import DeviceTime, DtypeFlops, KernelRow, OperatorFlops
+from fwtop.recording.window_model import DeviceTime, DtypeFlops, KernelRow, OperatorFlops
 
 S = 1_000_000_000
 PEAK = {"float16": 100e12, "float32": 10e12, "tf32": 50e12}

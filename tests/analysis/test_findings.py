@@ -10,15 +10,9 @@ import pytest
 
 from fwtop.analysis.finders.facts import SEVERITIES, Facts
 from fwtop.analysis.findings import Finding, find
-from fwtop.recording.model import (
-    CompileTotals,
-    HostProcess,
-    InputStageRow,
-    Notice,
-    OperatorRow,
-    OutOfMemory,
-)
+from fwtop.recording.model import CompileTotals, HostProcess, Notice, OutOfMemory
 from fwtop.recording.store import open_recording
+from fwtop.recording.window_model import InputStageRow, OperatorRow
 from fwtop.summary import gather
 from tests.recordings import build
 

@@ -14,8 +14,8 @@ from fwtop.analysis.finders.facts import Facts
 from fwtop.analysis.findings import Finding, find
 from fwtop.importer.run import import_traces
 from fwtop.importer.trace_files import find as find_traces
-from fwtop.recording.model import KernelRow, StepClassSums
 from fwtop.recording.store import open_recording
+from fwtop.recording.window_model import KernelRow, StepClassSums
 from fwtop.summary import gather
 from tests.recordings import build
 from tests.shared_traces import DIFF_CONTROL, NCCL, RESNET50, shared_trace

@@ -16,7 +16,7 @@ import pytest
 
 from fwtop.queries import compiles, log, operators, steps
 from fwtop.queries import run as runs
-from fwtop.recording import model
+from fwtop.recording import model, window_model
 from fwtop.recording.store import open_recording
 from fwtop_profilers import wire
 from tests.processes.both_ways import SCRIPTS, Ended, Recorded, both_ways
@@ -37,8 +37,8 @@ class Outcome:
     processes: list[model.Process]
     steps: dict[int, list[model.Step]]
     """By process id, oldest first; only processes that have steps."""
-    windows: list[model.Window]
-    operators: list[model.OperatorRow]
+    windows: list[window_model.Window]
+    operators: list[window_model.OperatorRow]
     compiles: list[model.CompileEvent]
     output: dict[int, bytes]
 

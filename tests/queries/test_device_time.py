@@ -9,8 +9,8 @@ import pytest
 from fwtop.importer.run import import_traces
 from fwtop.importer.trace_files import find
 from fwtop.queries import device_time, operators
-from fwtop.recording.model import STEP_CLASSES
 from fwtop.recording.store import Recording, RecordingError, open_recording
+from fwtop.recording.window_model import STEP_CLASSES
 from tests import recordings
 from tests.shared_traces import DIFF_CONTROL, RESNET50, shared_trace
 

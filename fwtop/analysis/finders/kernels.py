@@ -11,7 +11,7 @@ from fwtop.analysis.device_use import PRODUCTS
 from fwtop.analysis.finders.facts import Facts, Finding
 from fwtop.analysis.tensor_cores import uses_tensor_cores
 from fwtop.formatting import ellipsis_middle, format_duration, format_ratio
-from fwtop.recording.model import KernelRow, Window
+from fwtop.recording.window_model import KernelRow, Window
 
 UNFILLED_SHARE = 0.15
 """Of the traced steps' time: multiprocessors idle beside kernels that ran. Less is not worth it."""

@@ -21,7 +21,8 @@ from fwtop.formatting import (
     format_watts,
 )
 from fwtop.queries import devices, host, memory, memory_peaks
-from fwtop.recording.model import Device, DeviceSample, MemoryPointRow
+from fwtop.recording.model import Device, DeviceSample
+from fwtop.recording.window_model import MemoryPointRow
 
 POINTS = 240
 MOST_GPUS = 16

@@ -19,7 +19,7 @@ from fwtop.formatting import (
     plural,
 )
 from fwtop.queries import device_time
-from fwtop.recording.model import STEP_CLASSES, Window
+from fwtop.recording.window_model import STEP_CLASSES, Window
 
 MOST_ROWS = 1_000
 _CLASSES = {"dataloader": "data loader", "cpu_op": "operators", "runtime": "launch calls"}

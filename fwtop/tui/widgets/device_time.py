@@ -14,7 +14,7 @@ from fwtop.formatting import (
     format_time_of_run,
     plural,
 )
-from fwtop.recording.model import STEP_CLASSES, StepClasses
+from fwtop.recording.window_model import STEP_CLASSES, StepClasses
 from fwtop.tui import charts
 from fwtop.tui.drawing import Row, columns, fit, width_of
 from fwtop.tui.palette import CLASS_LETTERS

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from fwtop.analysis.input_stages import BETWEEN, depth, last, waits
 from fwtop.formatting import format_duration, format_short_count, plural
-from fwtop.recording.model import InputStageRow
+from fwtop.recording.window_model import InputStageRow
 from fwtop.tui import charts
 from fwtop.tui.drawing import Row, Span, fit
 from fwtop.tui.snapshot import Snapshot

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from fwtop.analysis.tensor_cores import uses_tensor_cores
 from fwtop.formatting import format_duration, format_ratio, format_short_count
-from fwtop.recording.model import KernelRow
+from fwtop.recording.window_model import KernelRow
 from fwtop.tui.drawing import Span
 from fwtop.tui.snapshot import Snapshot
 from fwtop.tui.widgets.table import Column, Table

@@ -13,7 +13,7 @@ from fwtop.formatting import (
     format_time_of_run,
     plural,
 )
-from fwtop.recording.model import OperatorDetail, OperatorRow
+from fwtop.recording.window_model import OperatorDetail, OperatorRow
 from fwtop.tui import charts
 from fwtop.tui.drawing import Row, Span, fit
 from fwtop.tui.palette import PHASE_LETTERS

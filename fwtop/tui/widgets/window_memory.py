@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fwtop.formatting import format_bytes, format_duration, format_time_of_run
-from fwtop.recording.model import MemoryPointRow
+from fwtop.recording.window_model import MemoryPointRow
 from fwtop.tui import charts
 from fwtop.tui.drawing import Row, fit
 from fwtop.tui.snapshot import Snapshot, WindowMemoryView
