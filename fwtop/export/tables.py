@@ -34,8 +34,8 @@ from fwtop.recording.model import (
     Process,
     Run,
     Step,
-    Window,
 )
+from fwtop.recording.window_model import Window
 from fwtop.summary import gather
 
 Cell = int | float | str | bool | None

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fwtop.recording.model import MemoryPointRow
+from fwtop.recording.window_model import MemoryPointRow
 from fwtop.tui.app import FwtopApp
 from fwtop.tui.widgets.window_memory import stepped
 from tests import recordings
