@@ -10,7 +10,7 @@ background. Whatever still holds the terminal after the script's end keeps it: t
 draining (and copying) until everybody has let go, long after exit.json is there.
 """
 
-# ruff: noqa: PTH100, PTH104, PTH108, PTH110
+# ruff: noqa: PTH100, PTH108, PTH110
 # pathlib would cost more to import than all the rest.
 
 from __future__ import annotations
@@ -31,8 +31,9 @@ if __name__ == "__main__":
     # The script's own folder comes first on sys.path, and holds modules named like others.
     sys.path[0] = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
+from fwtop.launch.shim_files import reserve, write_json
 from fwtop.launch.shim_output import SIZE, Copy, Spool
-from fwtop.launch.shim_script import copy_habits, execute
+from fwtop.launch.shim_script import copy_habits, execute, let_go_of_stdin
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -358,34 +359,6 @@ class Shim:
                 poll.register(copy.descriptor, select.POLLOUT)
                 if poll.poll(100):
                     copy.flush()
-
-
-def let_go_of_stdin() -> None:
-    """The script has it by now; ours would keep a pipe of the user's open for its writer."""
-    null = os.open(os.devnull, os.O_RDWR)
-    os.dup2(null, 0)
-    os.close(null)
-
-
-def reserve(path: str) -> None:
-    """Take the room for exit.json now: on a full disk there would be none for it at the end."""
-    try:
-        with open(path, "wb") as file:
-            file.write(b" " * 1024)
-    except OSError:
-        pass
-
-
-def write_json(path: str, body: dict[str, Any], temporary: str | None = None) -> None:
-    """Write a file whole or not at all. `temporary` may be a name whose room is reserved."""
-    part = path + ".tmp" if temporary is None else os.path.join(os.path.dirname(path), temporary)
-    data = json.dumps(body).encode("ascii")[:4096].ljust(1024)
-    file = os.open(part, os.O_WRONLY | os.O_CREAT, 0o600)
-    try:
-        os.pwrite(file, data, 0)
-    finally:
-        os.close(file)
-    os.rename(part, path)
 
 
 def drain(descriptor: int) -> None:

@@ -1,4 +1,4 @@
-"""In the child of the shim's fork: becoming the script. And the terminal that it gets.
+"""In the child of the shim's fork: becoming the script. And the terminal and stdin that it gets.
 
 A part of the shim: standard library only, few imports.
 """
@@ -60,3 +60,10 @@ def copy_habits(terminal: int, to: int) -> None:
     ours[6] = theirs[6]
     ours[6][termios.VMIN], ours[6][termios.VTIME] = 1, 0
     termios.tcsetattr(to, termios.TCSANOW, ours)
+
+
+def let_go_of_stdin() -> None:
+    """The script has it by now; ours would keep a pipe of the user's open for its writer."""
+    null = os.open(os.devnull, os.O_RDWR)
+    os.dup2(null, 0)
+    os.close(null)
