@@ -225,3 +225,17 @@ def _is_gzip(path: Path, limits: Limits) -> bool:
 
 def _unreadable(path: Path, error: OSError) -> TraceError:
     return TraceError(path, f"it cannot be read ({error.strerror})", "Check path and permissions.")
+
+
+_ENDS = (bytearray(b"}"), bytearray(b","), bytearray(b""))
+"""What the array's `]` may come after."""
+
+
+def split_end(array: bytearray) -> tuple[bytearray, bytes | None]:
+    """The rows within brackets and what follows the array's `]`; None where it does not end."""
+    end = array.rfind(b"]")
+    while end > 1 and array[max(0, end - 4096) : end].rstrip()[-1:] not in _ENDS:
+        end = array.rfind(b"]", 0, end)
+    if end < 0:
+        return array + b"]", None
+    return array[:end].rstrip().removesuffix(b",") + b"]", bytes(array[end + 1 :])

@@ -17,7 +17,7 @@ from typing import cast
 
 from msgspec import UNSET, Raw, UnsetType
 
-from fwtop.traces.blocks import EventArray, Limits, OnBytes, Piece
+from fwtop.traces.blocks import EventArray, Limits, OnBytes, Piece, split_end
 from fwtop.traces.kineto_rows import (
     DEVICE_KIND,
     HOST_KIND,
@@ -36,10 +36,19 @@ from fwtop.traces.kineto_rows import (
     salvaged,
     whole,
 )
+from fwtop.traces.kineto_values import (
+    LATEST_US,
+    LONGEST_US,
+    MOST_BLOCKS,
+    is_sound,
+    origin_us,
+    ratio,
+    sane,
+    stream_of,
+)
 from fwtop.traces.model import (
     FRAME,
     LAUNCH,
-    LONGEST_NS,
     DeviceEvent,
     MemoryEvent,
     ThreadKey,
@@ -67,12 +76,6 @@ _MOST_THREADS, _LONGEST_THREAD = 4_096, 100
 _FURTHER_THREADS = "further threads"
 _PIECES_FOR_PID, _PID_WITHIN = 16, 1 << 16
 _RICH_WITHIN = 1 << 16
-_MOST_BLOCKS = 1e12
-_LATEST_US = 4e15
-"""The year 2096: a time beyond it is damage."""
-_LONGEST_US = LONGEST_NS / 1000
-_HEADROOM_US = 1_000_000_000
-"""The axis begins this long before the file's first row, so that times are positive."""
 _DEFAULT_LIMITS = Limits()
 
 
@@ -142,7 +145,7 @@ class _Window:
 
     def take_piece(self, piece: Piece) -> None:
         """Take the rows of a piece: the fast way, or row by row if it is not sound."""
-        text, tail = _split_end(piece.array) if piece.last else (piece.array, None)
+        text, tail = split_end(piece.array) if piece.last else (piece.array, None)
         self._look_for_pid(text)
         if not self._rich:
             self._rich = any(text.find(mark, 0, _RICH_WITHIN) >= 0 for mark in _RICH)
@@ -211,7 +214,7 @@ class _Window:
             return
         self._trace.event_count += len(rows)
         if self._origin_us is None:
-            self._origin_us = _origin(rows)
+            self._origin_us = origin_us(rows)
         kinds = bytearray([HOST_KIND[row.cat] for row in rows])
         if max(kinds) <= LAUNCH:
             self._take_host(self._tracks, rows, kinds)
@@ -238,10 +241,10 @@ class _Window:
         times, durations = [row.ts for row in rows], [row.dur for row in rows]
         if not (
             min(durations) >= 0
-            and sum(durations) < _LONGEST_US
-            and -_LATEST_US < min(times) <= max(times) < _LATEST_US
+            and sum(durations) < LONGEST_US
+            and -LATEST_US < min(times) <= max(times) < LATEST_US
         ):
-            sound = [_is_sound(row) for row in rows]
+            sound = [is_sound(row) for row in rows]
             self._drop(sound.count(False))
             rows, kinds = list(compress(rows, sound)), bytearray(compress(kinds, sound))
             if not rows:
@@ -332,7 +335,7 @@ class _Window:
         return column
 
     def _take_device_events(self, rows: Sequence[Row]) -> None:
-        sound = [row for row in rows if _is_sound(row)]
+        sound = [row for row in rows if is_sound(row)]
         if len(sound) < len(rows):
             self._drop(len(rows) - len(sound))
         names = self._texts.pooled([row.name for row in sound])
@@ -348,19 +351,19 @@ class _Window:
                     int((row.ts - origin) * 1000.0 + 0.5),
                     int(row.dur * 1000.0 + 0.5),
                     (device if type(device) is int else whole(device)) or 0,
-                    stream if type(stream) is int else _stream(row.tid, whole(stream)),
+                    stream if type(stream) is int else stream_of(row.tid, whole(stream)),
                     args.correlation,
                     args.external_id_now or args.external_id_before_111,
                     size if type(size) is int else whole(size),
                     args.elements,
-                    blocks_per_sm=_sane(args.blocks_per_sm, _MOST_BLOCKS),
-                    occupancy_ratio=_ratio(args.occupancy_percent),
+                    blocks_per_sm=sane(args.blocks_per_sm, MOST_BLOCKS),
+                    occupancy_ratio=ratio(args.occupancy_percent),
                 )
             )
 
     def _take_memory_event(self, row: Row) -> None:
         args = arguments(row)
-        if not isinstance(args, Args) or args.memory_bytes is None or not abs(row.ts) < _LATEST_US:
+        if not isinstance(args, Args) or args.memory_bytes is None or not abs(row.ts) < LATEST_US:
             self._drop(1)
             return
         self._trace.memory_events.append(
@@ -378,46 +381,3 @@ class _Window:
 
     def _time(self, row: Row) -> int:
         return int((row.ts - (self._origin_us or 0)) * 1000.0 + 0.5)
-
-
-_ENDS = (bytearray(b"}"), bytearray(b","), bytearray(b""))
-"""What the array's `]` may come after."""
-
-
-def _split_end(array: bytearray) -> tuple[bytearray, bytes | None]:
-    """The rows within brackets and what follows the array's `]`; None where it does not end."""
-    end = array.rfind(b"]")
-    while end > 1 and array[max(0, end - 4096) : end].rstrip()[-1:] not in _ENDS:
-        end = array.rfind(b"]", 0, end)
-    if end < 0:
-        return array + b"]", None
-    return array[:end].rstrip().removesuffix(b",") + b"]", bytes(array[end + 1 :])
-
-
-def _is_sound(row: Row) -> bool:
-    return 0 <= row.dur < _LONGEST_US and abs(row.ts) < _LATEST_US
-
-
-def _origin(rows: Sequence[Row]) -> int:
-    """A whole microsecond from which this file's times count."""
-    for row in rows:
-        if row.ts and _is_sound(row):
-            return int(row.ts) - _HEADROOM_US
-    return 0
-
-
-def _sane(number: float | None, most: float) -> float | None:
-    """A number from 0 to `most`; infinity and NaN come from a device unknown to Kineto."""
-    return number if number is not None and 0 <= number <= most else None
-
-
-def _ratio(percent: float | None) -> float | None:
-    return percent / 100 if percent is not None and 0 <= percent <= 100 else None
-
-
-def _stream(thread: ThreadKey, known: int | None) -> int:
-    """Old traces name a device's threads `stream 7`; ROCm's has the number alone."""
-    if known is not None:
-        return known
-    digits = str(thread).rpartition(" ")[2]
-    return int(digits) if digits.isdecimal() and len(digits) < 10 else 0
