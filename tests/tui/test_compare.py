@@ -13,7 +13,8 @@ from fwtop.tui.compare.app import CompareApp
 from fwtop.tui.compare.frames import axis_of, histogram, title_of
 from fwtop.tui.compare.picture import Source
 from fwtop.tui.compare.screens import SCREENS, Overview
-from fwtop.tui.compare.tables import Configuration, Figures, Findings, Work
+from fwtop.tui.compare.tables import Configuration, Figures, Findings
+from fwtop.tui.compare.work import Work
 from fwtop.tui.screens.dialogs import Help, Prompt
 from tests import recordings
 from tests.tui.conftest import screen_text, until

@@ -20,11 +20,10 @@ from fwtop.tui.compare.tables import (
     DeviceFigures,
     Figures,
     Findings,
-    Kernels,
     MachineFigures,
     StepFigures,
-    Work,
 )
+from fwtop.tui.compare.work import Kernels, Work
 from fwtop.tui.places import Box, Part, Split
 from fwtop.tui.screens.frame_screen import FrameScreen
 from fwtop.tui.widgets.frame import Frame
