@@ -162,5 +162,5 @@ def _number(value: Any) -> Optional[int]:
     """An int of whatever a framework calls one (NumPy's, a variable's); None for anything else."""
     try:
         return None if value is None else int(value)
-    except Exception:
+    except (TypeError, ValueError, OverflowError, RuntimeError):  # the last one is torch's
         return None
