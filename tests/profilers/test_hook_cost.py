@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-import time
+from itertools import accumulate
+
+import pytest
 
 from fwtop_profilers import hook_cost
 from fwtop_profilers.steps import StepTracker
 
 
-def test_the_median_of_a_call() -> None:
-    assert 1_000_000 <= hook_cost.calibrate(lambda: time.sleep(0.002), 2) < 100_000_000
+def test_the_median_of_a_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    rounds_ns = [900, 100, 120, 110, 8_000, 130, 90, 140, 150]
+    clock = accumulate(part for took in rounds_ns for part in (50, took))
+    monkeypatch.setattr(hook_cost, "now_ns", lambda: next(clock))
+    rehearsals: list[None] = []
+    assert hook_cost.calibrate(lambda: rehearsals.append(None), 2) == 130 // 2
+    assert len(rehearsals) == len(rounds_ns) + 1
 
 
 def test_calls_are_counted_and_priced() -> None:

@@ -12,7 +12,7 @@ import pytest
 from fwtop.analysis.window import figures
 from fwtop.traces.kineto import read
 
-pytest.importorskip("torch")
+pytest.importorskip("torch", reason="these traces are taken by torch itself: pip install torch")
 pytestmark = pytest.mark.torch
 SCRIPT = Path(__file__).with_name("counted_flops.py")
 

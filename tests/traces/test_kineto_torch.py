@@ -20,7 +20,7 @@ from fwtop.analysis.window import figures
 from fwtop.traces.kineto import read
 from fwtop.traces.model import TraceWindow
 
-pytest.importorskip("torch")
+pytest.importorskip("torch", reason="these traces are taken by torch itself: pip install torch")
 pytestmark = pytest.mark.torch
 SCRIPT = Path(__file__).with_name("profiled_training.py")
 
