@@ -1,12 +1,12 @@
 """Opens and closes trace windows at step boundaries, as the governor allows.
 
-Owns the window that is open, and the thread that saves. When and how often is the governor's
-(`governor`), how a trace is taken is the way's (a `Way` of the framework's folder), what may lie
-unread in the folder is the spool's. A framework's own subclass says how its device and its other
-profilers are asked. Nothing here runs between boundaries.
+Owns the window that is open. When and how often is the governor's (`governor`), how a trace is
+taken is the way's (a `Way` of the framework's folder), saving it is the saver's (`saver`), what may
+lie unread in the folder is the spool's. A framework's own subclass says how its device and its
+other profilers are asked. Nothing here runs between boundaries.
 
 A window opens in `on_step_begin` and its recording ends in `on_step_end`, both on the training
-thread, so that a window holds whole steps. The saving is a thread's. A window is broken off, and
+thread, so that a window holds whole steps. A window is broken off, and
 costs what it has cost, when what it recorded turns out not to be a step: at a gap (evaluation), a
 compile, a fork, or when the script starts a profiler of its own.
 """
@@ -17,12 +17,13 @@ import atexit
 import os
 import threading
 from _thread import get_ident
-from typing import Any, Callable, List, Optional
+from typing import Any, Callable, Optional
 
 from fwtop_profilers import clock, wire
 from fwtop_profilers.governor import Governor, Plan
 from fwtop_profilers.opened_window import BusyError, Opened, Way
 from fwtop_profilers.probe import Context
+from fwtop_profilers.saver import Saver
 from fwtop_profilers.spool import Spool
 
 REPORT_NS = 5_000_000_000
@@ -57,10 +58,7 @@ class Windows:
         self._spool = Spool(config.windows_folder)
         self._lock = threading.RLock()
         self._opened: Optional[Opened] = None
-        self._beside: Optional[Opened] = None
-        """The window that is being saved beside the running steps, until its cost is known."""
-        self._idle = threading.Event()
-        self._idle.set()
+        self._saver = self._make_saver()
         self._made = 0
         self._report_ns = 0
         self._look_again_ns = 0
@@ -123,9 +121,9 @@ class Windows:
         try:
             with self._lock:
                 self._break_off("the end")
-            self._idle.wait(MAX_END_WAIT_S if self._beside is not None else MAX_WAIT_S)
+            self._saver.wait(MAX_END_WAIT_S if self._saver.beside else MAX_WAIT_S)
             with self._lock:
-                self._tell_beside()
+                self._saver.tell_beside()
         except Exception as error:
             self._context.fail(self.hook, error)
 
@@ -148,8 +146,8 @@ class Windows:
     def _on_gap(self, at_ns: int) -> None:
         if self._opened is not None:
             self._guard(self._break_off, "evaluation")
-        elif self._beside is not None and self._beside.saved_at_ns:
-            self._guard(self._tell_beside)
+        elif self._saver.beside:
+            self._guard(self._saver.tell_beside)
 
     def _on_capture(self, message: wire.Capture) -> None:
         self._guard(self._governor.demand, message.deep, message.steps)
@@ -172,7 +170,7 @@ class Windows:
     # --- steps ----------------------------------------------------------------------------------
 
     def _step_began(self, index: int, start_ns: int) -> None:
-        if self._flag_next or self._beside is not None:
+        if self._flag_next or self._saver.beside:
             self._flag_next = False
             self._steps.flag(wire.STEP_TRACED)
         opened = self._opened
@@ -195,10 +193,7 @@ class Windows:
 
     def _step_ended(self, index: int, start_ns: int, end_ns: int, flags: int) -> None:
         self._governor.step_ended(flags)
-        if self._beside is not None:
-            self._beside.overlapped_ns.append(end_ns - start_ns)
-            if 0 < self._beside.saved_at_ns <= end_ns:
-                self._tell_beside()
+        self._saver.step_ended(start_ns, end_ns)
         opened = self._opened
         if opened is None or index < opened.first_step or opened.lag_event is not None:
             return
@@ -221,7 +216,7 @@ class Windows:
 
     def _may_open(self, plan: Plan, now_ns: int) -> bool:
         """Whether nothing else stands in the way; says what does."""
-        if not self._idle.is_set() or self._beside is not None:
+        if self._saver.busy:
             return False
         if self._others_running():
             why = "the script's own profiler"
@@ -260,7 +255,7 @@ class Windows:
                 self._report()
             return
         except Exception as error:
-            self._failed(plan, "%s: %s" % (type(error).__name__, error))
+            self._failed(plan, _words(error))
             return
         finally:
             self._is_ours(False)
@@ -277,17 +272,12 @@ class Windows:
         try:
             result = opened.way.stop()
         except Exception as error:
-            self._failed(opened.plan, "%s: %s" % (type(error).__name__, error))
+            self._failed(opened.plan, _words(error))
             return
         finally:
             self._is_ours(False)
         opened.stop_cost_ns = clock.now_ns() - before
-        self._idle.clear()
-        if self._saves_beside(opened):
-            self._beside = opened
-        saver = threading.Thread(target=self._save, args=(opened, [result]), name="fwtop-window")
-        saver.daemon = True
-        saver.start()
+        self._saver.save(opened, [result])
 
     def _break_off(self, why: str) -> None:
         """End the open window, if there is one, and throw it away."""
@@ -326,55 +316,21 @@ class Windows:
         self._context.send(wire.WindowFailed(now, reason[:400], now + delay))
         self._report()
 
-    # --- saving, on a thread of its own ---------------------------------------------------------
+    # --- saving ---------------------------------------------------------------------------------
 
-    def _save(self, opened: Opened, results: List[Any]) -> None:
-        """`results` holds the one result, and is emptied here: the last reference frees it."""
-        try:
-            self._save_and_tell(opened, results.pop())
-        except Exception as error:
-            with self._lock:
-                self._beside = None
-                self._failed(opened.plan, "%s: %s" % (type(error).__name__, error))
-        finally:
-            self._idle.set()
+    def _make_saver(self) -> Saver:
+        return Saver(self._lock, self._spool, self.suffix, self._saved, self._not_saved)
 
-    def _save_and_tell(self, opened: Opened, result: Any) -> None:
-        path = self._spool.new_path(self.suffix)
-        partial = path + ".partial"
-        before = clock.now_ns()
-        try:
-            os.close(os.open(partial, os.O_CREAT | os.O_WRONLY, 0o600))  # Kineto would print
-            opened.way.save(result, partial)
-            opened.size_bytes = os.stat(partial).st_size
-            if opened.size_bytes == 0:
-                raise OSError("the profiler wrote nothing")
-            os.rename(partial, path)
-        except BaseException:
-            _remove(partial)
-            raise
-        with self._lock:
-            opened.path = path
-            opened.saved_at_ns = clock.now_ns()
-            opened.save_ns = opened.saved_at_ns - before
-            if self._beside is None:
-                self._tell(opened)
-
-    def _tell_beside(self) -> None:
-        """A step has ended after the saving did: what the saving cost is known."""
-        opened, self._beside = self._beside, None
-        if opened is not None and opened.saved_at_ns:
-            self._tell(opened)
-
-    def _tell(self, opened: Opened) -> None:
+    def _saved(self, opened: Opened) -> None:
+        """The trace lies in the folder, and what it cost is known."""
         cost = opened.cost(self._steps.median_step_ns())
         self._spool.added(opened.path, opened.size_bytes)
         self._governor.closed(opened.plan, cost, clock.now_ns())
         self._context.send(opened.message(cost, self.trace_format))
         self._report()
 
-    def _saves_beside(self, opened: Opened) -> bool:
-        return opened.way.stop_is_short and not opened.plan.deep
+    def _not_saved(self, opened: Opened, error: Exception) -> None:
+        self._failed(opened.plan, _words(error))
 
     # --- what else happens ----------------------------------------------------------------------
 
@@ -396,8 +352,8 @@ class Windows:
         """The script's own profiler is about to start: ours ends first."""
         self._guard(self._stand_down)
         opened = self._opened
-        if (opened is not None and opened.thread != get_ident()) or self._beside is not None:
-            self._idle.wait(MAX_WAIT_S)
+        if (opened is not None and opened.thread != get_ident()) or self._saver.beside:
+            self._saver.wait(MAX_WAIT_S)
 
     def _stand_down(self) -> None:
         self._governor.stand_down("the script's own profiler")
@@ -417,8 +373,9 @@ class Windows:
 
     def _after_fork_in_child(self) -> None:
         self._off = True
-        self._opened = self._beside = None
+        self._opened = None
         self._lock = threading.RLock()
+        self._saver = self._make_saver()
 
     # --- the device -----------------------------------------------------------------------------
 
@@ -434,8 +391,5 @@ class Windows:
             self._close(opened)
 
 
-def _remove(path: str) -> None:
-    try:
-        os.unlink(path)
-    except OSError:
-        pass
+def _words(error: Exception) -> str:
+    return "%s: %s" % (type(error).__name__, error)

@@ -66,8 +66,8 @@ class TensorFlowWindows(Windows):
     def _give_way(self) -> None:
         """The script's own profiler is about to start: ours ends first, on whatever thread."""
         self._guard(self._break_off, "the script's own profiler")
-        if self._beside is not None:
-            self._idle.wait(MAX_END_WAIT_S)  # an export under way would make theirs fail
+        if self._saver.beside:
+            self._saver.wait(MAX_END_WAIT_S)  # an export under way would make theirs fail
 
 
 _installed: Optional[TensorFlowWindows] = None
