@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from fwtop.cli.import_progress import SAY_S, SILENT_S, ImportProgress
+from tests.cli.commands import Place
 from tests.recordings import build
 from tests.traces.torch_logs import compiled, log
 from tests.traces.trace_files import document, row
@@ -124,14 +125,16 @@ def test_import_keeps_it(tmp_path: Path) -> None:
     assert again.returncode == 101
 
 
-def test_import_without_a_name_goes_where_ls_looks(tmp_path: Path) -> None:
-    trace = _trace(tmp_path / "t.json")
-    first, second = (_fwtop(tmp_path, "import", "-q", trace) for _ in range(2))
-    folder = tmp_path / "state" / "fwtop"
-    assert [first.stdout, second.stdout] == [f"{folder}/t.fwtop\n", f"{folder}/t-2.fwtop\n"]
-    assert first.stderr == ""
-    listed = json.loads(_fwtop(tmp_path, "ls", "--json").stdout)
-    assert len(listed) == 2
+def test_import_without_a_name_goes_where_ls_looks(place: Place) -> None:
+    trace = _trace(place.folder / "t.json")
+    first, second = (place.fwtop("import", "-q", str(trace)) for _ in range(2))
+    folder = place.state / "fwtop"
+    assert [first.stdout.decode(), second.stdout.decode()] == [
+        f"{folder}/t.fwtop\n",
+        f"{folder}/t-2.fwtop\n",
+    ]
+    assert first.stderr == b""
+    assert len(json.loads(place.fwtop("ls", "--json").stdout)) == 2
 
 
 def test_import_writes_over_nothing(tmp_path: Path) -> None:
