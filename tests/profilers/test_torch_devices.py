@@ -10,7 +10,7 @@ from fwtop_profilers import wire
 from fwtop_profilers.steps import StepTracker
 from fwtop_profilers.torch import cuda_events, memory
 from fwtop_profilers.torch.cuda_events import CudaEvents
-from tests.profilers.test_steps import EVAL, MS, Script
+from tests.profilers.step_script import EVAL, MS, Script
 
 
 class Gpu:
