@@ -82,11 +82,19 @@ _BOARDS: tuple[tuple[str, Peak], ...] = (
     )),
     (r"\bA100[- ]SXM.*80GB", _peak("A100 80GB SXM", 2039, "NVIDIA A100 data sheet", **_AMPERE)),
     (r"\bA100[- ]SXM.*40GB", _peak("A100 40GB SXM", 1555, "NVIDIA A100 data sheet", **_AMPERE)),
+    # NVIDIA's driver documents list this board number with the SXM4-40GB's PCI id, 20B0.
+    (r"\bA100[- ]PG509-2\d\d\b", _peak(
+        "A100 40GB SXM", 1555, "NVIDIA A100 data sheet; PG509 is its SXM4 40 GB board", **_AMPERE,
+    )),
     (r"\bA100[- ]PCI.*80GB|\bA100 80GB PCI",
      _peak("A100 80GB PCIe", 1935, "NVIDIA A100 data sheet", **_AMPERE)),
     (r"\bA100[- ]PCI.*40GB", _peak("A100 40GB PCIe", 1555, "NVIDIA A100 data sheet", **_AMPERE)),
     (r"\bV100[- ]SXM2", _peak(
         "V100 SXM2", 900, "NVIDIA V100 data sheet", float64=7.8, float32=15.7, float16=125,
+    )),
+    (r"\bV100[- ]DGXS", _peak(
+        "V100 DGX Station", 900, "NVIDIA DGX Station (V100) data sheet: 500 TFLOPS of four V100",
+        float64=7.8, float32=15.7, float16=125,
     )),
     (r"\bV100[- ]PCI", _peak(
         "V100 PCIe", 900, "NVIDIA V100 data sheet", float64=7, float32=14, float16=112,

@@ -19,7 +19,9 @@ from fwtop.devices.peaks import _BOARDS, DTYPES, peak
         ("A100-SXM4-40GB", "A100 40GB SXM"),
         ("NVIDIA A100-PCIE-40GB", "A100 40GB PCIe"),
         ("NVIDIA A100 80GB PCIe", "A100 80GB PCIe"),
+        ("NVIDIA A100-PG509-200", "A100 40GB SXM"),
         ("Tesla V100-SXM2-16GB", "V100 SXM2"),
+        ("Tesla V100-DGXS-32GB", "V100 DGX Station"),
         ("Tesla V100-PCIE-32GB", "V100 PCIe"),
         ("NVIDIA L4", "L4"),
         ("NVIDIA L40S", "L40S"),
@@ -41,6 +43,7 @@ def test_nvmls_names(name: str, board: str) -> None:
     [
         "NVIDIA A10G",
         "NVIDIA L40",
+        "NVIDIA A100-PG506-232",
         "NVIDIA GeForce RTX 3090 Ti",
         "NVIDIA GeForce RTX 4090 Laptop GPU",
         "NVIDIA GeForce RTX 4090 D",
@@ -61,3 +64,16 @@ def test_every_row_is_whole() -> None:
         assert set(board.flops_per_s) <= set(DTYPES)
         assert all(5e12 < flops < 1e16 for flops in board.flops_per_s.values())
         assert board.flops_per_s["float16"] > board.flops_per_s["float32"]
+
+
+def test_a_board_with_two_names_has_one_peak() -> None:
+    """PG509 is the A100 SXM4's board number; a DGX Station's V100 runs at the SXM2's clocks."""
+    for name, other in (
+        ("NVIDIA A100-PG509-200", "NVIDIA A100-SXM4-40GB"),
+        ("Tesla V100-DGXS-16GB", "Tesla V100-SXM2-16GB"),
+    ):
+        found, same = peak(name), peak(other)
+        assert found is not None
+        assert same is not None
+        assert found.flops_per_s == same.flops_per_s
+        assert found.memory_bytes_per_s == same.memory_bytes_per_s
