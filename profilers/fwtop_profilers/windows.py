@@ -72,9 +72,9 @@ class Windows:
         """Begin to record. Raises BusyError, or what the profiler raises."""
         raise NotImplementedError
 
-    def _others_running(self) -> bool:
-        """Whether a profiler of the script's is on."""
-        return False
+    def _others_running(self) -> str:
+        """Which profiler of the script's is on or may start at any moment, in words; '' if none."""
+        return ""
 
     def _install_others(self) -> None:
         """Notice from now on when the script starts a profiler of its own."""
@@ -218,10 +218,7 @@ class Windows:
         """Whether nothing else stands in the way; says what does."""
         if self._saver.busy:
             return False
-        if self._others_running():
-            why = "the script's own profiler"
-        else:
-            why = self._spool.why_full()
+        why = self._others_running() or self._spool.why_full()
         if not why:
             return True
         self._look_again_ns = now_ns + RETRY_FULL_NS

@@ -2,8 +2,10 @@
 
 The public functions are bound to many names before a probe can be in, so what they call is wrapped
 instead: the private session that they make, as their own modules see it. Theirs wins: `give_way` is
-called before theirs is made. A session that a remote profiler asks for passes nothing of Python's;
-ours then finds it running (`BusyError`), and waits.
+called before theirs is made. A session that a remote profiler asks for passes nothing of Python's,
+and fails at once, with all of its attempts, while one of ours is on. So once the script has started
+a profiler server there are no windows any more. The server that a worker of a cluster has anyway
+does not count: ours finds a session of it running (`BusyError`), and waits.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import sys
 from typing import Any, Callable, List, Tuple
 
 from fwtop_profilers.clock import now_ns
+from fwtop_profilers.wraps import hide
 
 MODULES = ("tensorflow.python.profiler.profiler_v2", "tensorflow.python.eager.profiler")
 NAME = "_pywrap_profiler"
@@ -20,11 +23,12 @@ SETTLING_NS = 1_000_000_000
 
 
 class _Watched:
-    """The private module in all but `ProfilerSession`, whose making is told first."""
+    """The private module in all but what makes sessions, or lets others make them: told first."""
 
-    def __init__(self, module: Any, told: Callable[[], None]) -> None:
+    def __init__(self, module: Any, told: Callable[[], None], served: Callable[[], None]) -> None:
         self._fwtop_module = module
         self._fwtop_told = told
+        self._fwtop_served = served
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._fwtop_module, name)
@@ -34,6 +38,17 @@ class _Watched:
         self._fwtop_told()
         return self._fwtop_module.ProfilerSession(*args, **kwargs)
 
+    def start_server(self, *args: Any, **kwargs: Any) -> Any:
+        """The real one, once ours has made way for good."""
+        self._fwtop_told()
+        try:
+            server = self._fwtop_module.start_server(*args, **kwargs)
+        except BaseException as raised:
+            hide(raised)
+            raise
+        self._fwtop_served()
+        return server
+
 
 class OtherProfilers:
     """Whether the script's own profiler is on."""
@@ -42,6 +57,8 @@ class OtherProfilers:
         self._give_way = give_way
         self._replaced: List[Tuple[Any, Any, _Watched]] = []
         self._made_ns = -SETTLING_NS
+        self.serving = False
+        """Whether a session may be asked for from afar, at any moment."""
 
     def install(self) -> None:
         """Watch what is there."""
@@ -50,7 +67,7 @@ class OtherProfilers:
             original = getattr(module, NAME, None)
             if original is None or isinstance(original, _Watched):
                 continue
-            watched = _Watched(original, self._told)
+            watched = _Watched(original, self._told, self._served)
             setattr(module, NAME, watched)
             self._replaced.append((module, original, watched))
 
@@ -68,6 +85,9 @@ class OtherProfilers:
         return any(
             getattr(module, "_profiler", None) is not None for module, _, _ in self._replaced
         )
+
+    def _served(self) -> None:
+        self.serving = True
 
     def _told(self) -> None:
         self._made_ns = now_ns()

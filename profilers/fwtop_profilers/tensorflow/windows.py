@@ -54,8 +54,10 @@ class TensorFlowWindows(Windows):
             self._xplane.step_ends()
         super()._step_ended(index, start_ns, end_ns, flags)
 
-    def _others_running(self) -> bool:
-        return self._others.running()
+    def _others_running(self) -> str:
+        if self._others.serving:
+            return "the script's profiler server"
+        return "the script's own profiler" if self._others.running() else ""
 
     def _install_others(self) -> None:
         self._others.install()

@@ -31,8 +31,8 @@ class TorchWindows(Windows):
     def _start(self, opened: Opened) -> None:
         self._kineto.start(kineto.Detail(opened.plan.deep, self._cuda_in_use()))
 
-    def _others_running(self) -> bool:
-        return self._others.running()
+    def _others_running(self) -> str:
+        return "the script's own profiler" if self._others.running() else ""
 
     def _install_others(self) -> None:
         self._others.install()
