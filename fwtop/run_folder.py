@@ -24,6 +24,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import socket
 import stat
 import tempfile
 from collections.abc import Iterator
@@ -106,6 +107,16 @@ class RunFolder:
         if self.windows.parent != self.path:
             with contextlib.suppress(FileExistsError):
                 (self.windows / OWNER).symlink_to(self.path)
+
+    def connect_shim(self) -> socket.socket | None:
+        """A connection to the shim, whose end is the script's end; None if there is no shim."""
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            connection.connect(str(self.shim_socket))
+        except OSError:
+            connection.close()
+            return None
+        return connection
 
     def remove(self) -> None:
         """Remove the folder and the windows' one; what cannot be removed stays."""

@@ -24,7 +24,7 @@ from fwtop.cli.viewing import say_detached, view
 from fwtop.launch import spec
 from fwtop.launch.recorder_process import Finished, RecorderProcess
 from fwtop.run_folder import RunFolder
-from fwtop.runs.liveness import connect_shim, has_recorder
+from fwtop.runs.liveness import has_recorder
 from fwtop.tui.picker import ATTACH
 
 RECORDER_TIMEOUT_S = 60.0
@@ -81,7 +81,7 @@ def _the_one(viewer: bool) -> RunFolder | None:
 def _wait(
     folder: RunFolder, launch: spec.LaunchSpec, recorder: RecorderProcess | None, tick: Progress
 ) -> Ending:
-    shim = connect_shim(folder)
+    shim = folder.connect_shim()
     while shim is not None and not wait_for_end(shim, 1.0):
         tick(say)
     if recorder is not None:

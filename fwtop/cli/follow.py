@@ -13,7 +13,6 @@ import os
 import select
 import shutil
 import signal
-import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -59,7 +58,7 @@ class Follower:
         self._folder = folder
         self._recorder: RecorderProcess | None = recorder
         self._tick = tick
-        self._shim = _connect(folder)
+        self._shim = folder.connect_shim()
         self._signals = signals
         self._keyboard = keyboard
         self._restarts = 0
@@ -311,13 +310,3 @@ def die_by(number: int) -> None:
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, [number])
     os.kill(os.getpid(), number)
-
-
-def _connect(folder: RunFolder) -> socket.socket | None:
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        connection.connect(str(folder.shim_socket))
-    except OSError:
-        connection.close()
-        return None
-    return connection

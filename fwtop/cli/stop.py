@@ -7,7 +7,6 @@ from argparse import ArgumentParser, Namespace
 
 from fwtop.cli.diagnostics import Code, Failure, say
 from fwtop.cli.live import ask_shim, find_live, wait_for_end
-from fwtop.runs.liveness import connect_shim
 
 GRACE_S = 10.0
 
@@ -27,7 +26,7 @@ def configure(parser: ArgumentParser) -> None:
 def main(arguments: Namespace) -> int:
     """Exit status 0 once it has ended. Raises Failure if it has not."""
     folder = find_live(arguments.run)
-    shim = connect_shim(folder)
+    shim = folder.connect_shim()
     if shim is None:
         say(f"{folder.run_id} has ended already")
         return 0

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 
-from fwtop.queries.rows import fetch_rows, id_list
+from fwtop.queries.rows import fetch_rows
 from fwtop.recording.model import CompileEvent, CompileTotals
 from fwtop.recording.store import Recording
 
@@ -27,8 +27,7 @@ def events(
 ) -> list[CompileEvent]:
     """Events that began by `until_ns`, the newest `limit` of those after `after_id`, oldest first.
 
-    An event that was under way is the same row with its duration once it has ended: ask for it
-    with `by_ids`.
+    An event that was under way is the same row with its duration once it has ended.
     """
     rows = fetch_rows(
         recording,
@@ -41,17 +40,6 @@ def events(
          process_id),
     )  # fmt: skip
     return rows[::-1]
-
-
-def by_ids(recording: Recording, ids: Sequence[int]) -> list[CompileEvent]:
-    """Events as they are now, by id."""
-    return fetch_rows(
-        recording,
-        CompileEvent,
-        f"SELECT {_COLUMNS} FROM compile_events"
-        " WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id",
-        (id_list(ids),),
-    )
 
 
 def open_events(recording: Recording, limit: int = 100) -> list[CompileEvent]:

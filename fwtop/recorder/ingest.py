@@ -67,7 +67,6 @@ class Ingest:
     ) -> None:
         self.processes: dict[str, ProcessState] = {}
         self.device_uuids: frozenset[str] = frozenset()
-        self.bad_messages = 0
         self._writer = writer
         self._notices = notices
         self._start_ns = start_ns

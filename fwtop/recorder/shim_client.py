@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -91,17 +90,6 @@ def failure_told(line: bytes) -> str | None:
         return None
     said = body.get("failure") if isinstance(body, dict) else None
     return said if isinstance(said, str) else None
-
-
-def connect(folder: RunFolder) -> socket.socket | None:
-    """A connection to the shim, whose end is the script's end; None if there is no shim."""
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        connection.connect(str(folder.shim_socket))
-    except OSError:
-        connection.close()
-        return None
-    return connection
 
 
 def script_alive(state: ShimState) -> bool:

@@ -115,7 +115,7 @@ class Supervisor:
         """Take connections on the two sockets, and connect to the shim."""
         self.server.listen(probes, MAX_LINE_BYTES, self._probe_line, self._probe_end)
         self.controls.listen(viewers)
-        shim = shim_client.connect(self.folder)
+        shim = self.folder.connect_shim()
         if shim is None:
             self._shim_gone = True
         else:
@@ -152,7 +152,6 @@ class Supervisor:
             context.process = self.ingest.line(known, line)
         except BadMessageError as error:
             context.bad += 1
-            self.ingest.bad_messages += 1
             self._bad_message(context, str(error))
             if known is None or context.bad > MAX_BAD_MESSAGES:
                 self.server.drop(connection, str(error))

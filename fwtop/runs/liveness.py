@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 from pathlib import Path
 
 import msgspec
@@ -23,22 +22,11 @@ def has_recorder(folder: RunFolder) -> bool:
 
 def has_shim(folder: RunFolder) -> bool:
     """Whether the script is held, which it is as long as it runs."""
-    shim = connect_shim(folder)
+    shim = folder.connect_shim()
     if shim is None:
         return False
     shim.close()
     return True
-
-
-def connect_shim(folder: RunFolder) -> socket.socket | None:
-    """A connection that ends when the script does; None if it has ended."""
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        connection.connect(str(folder.shim_socket))
-    except OSError:
-        connection.close()
-        return None
-    return connection
 
 
 def state_of(recorded: str, folder: RunFolder | None) -> str:

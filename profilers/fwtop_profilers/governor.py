@@ -113,11 +113,6 @@ class Governor:
         """Whether the first step has been seen."""
         return self._started_ns is not None
 
-    @property
-    def standing_down(self) -> str:
-        """Why no window may open at all, or empty."""
-        return self._standing_down
-
     def start(self, now_ns: int) -> None:
         """The first step begins: time counts from here."""
         if self._started_ns is None:
