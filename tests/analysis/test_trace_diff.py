@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from fwtop.analysis.trace_diff import Work, counts, device_work, differences, host_work
 from fwtop.traces.kineto import read
 from fwtop.traces.model import TraceWindow
+from tests.analysis.trace_diff import Work, counts, device_work, differences, host_work
 from tests.shared_traces import DIFF_CONTROL, DIFF_TEST, shared_trace
 
 
