@@ -10,7 +10,9 @@ framework. Decided here:
 - One that steps k times per step of another (WGAN's critic): the one that repeats marks the
   boundary, so each critic update is a step, and the generator's update is part of the step next
   to it.
-- One that appears later (a discriminator that starts after a warm-up) is learnt anew.
+- One that appears later (a discriminator that starts after a warm-up) is learnt anew. What
+  follows says whether it was the tail of a step that was closed too early (one of the known set
+  comes next), or the first of another loop (it comes again before any of them).
 """
 
 from __future__ import annotations
@@ -21,19 +23,21 @@ from typing import List, Optional, Tuple
 class Cycle:
     """The keys of one step, in their order, learnt from the sequence of keys."""
 
-    __slots__ = ("_candidate", "_confirmations", "_needed", "_seen", "learnt")
+    __slots__ = ("_before", "_candidate", "_confirmations", "_needed", "_seen", "learnt")
 
     def __init__(self) -> None:
         self.learnt: Optional[Tuple[int, ...]] = None
         self._seen: List[int] = []
+        self._before: Tuple[int, ...] = ()
+        """The set that was known, while what is seen may be the tail of its last step."""
         self._candidate: Tuple[int, ...] = ()
         self._confirmations = 0
         self._needed = 1
 
     @property
     def is_under_way(self) -> bool:
-        """Whether a key of the open step has been seen."""
-        return bool(self._seen)
+        """Whether a key of the open step has been seen, and is not the last one's tail."""
+        return bool(self._seen) and not self._before
 
     def assume(self, key: int) -> None:
         """Take it that `key` is the only one, because no other exists yet."""
@@ -45,14 +49,17 @@ class Cycle:
 
         `new_iteration` tells that the loop fetched a batch since the last step ended.
         """
+        if key in self._before:
+            self._seen.clear()
+            self._before = ()
         if key in self._seen:
             self._repeat(tuple(self._seen))
             self._seen = [key]
             return True
         if self.learnt is not None and key not in self.learnt:
+            before = self.learnt
             self._forget()
-            if not new_iteration:
-                return False  # the tail of the step that was closed too early
+            self._before = () if new_iteration else before
         self._seen.append(key)
         return False
 
@@ -66,8 +73,10 @@ class Cycle:
     def reset_step(self) -> None:
         """The step was closed for another reason: the next key starts a new one."""
         self._seen.clear()
+        self._before = ()
 
     def _repeat(self, seen: Tuple[int, ...]) -> None:
+        self._before = ()
         if self.learnt is not None:
             if seen == self.learnt:
                 return
@@ -84,3 +93,4 @@ class Cycle:
         self._candidate, self._confirmations = (), 0
         self._needed = 2  # it was wrong once: be slower to believe
         self._seen.clear()
+        self._before = ()

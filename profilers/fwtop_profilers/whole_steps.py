@@ -62,6 +62,9 @@ class WholeSteps(StepTracker):
         self.framework = ""
         """Which framework's steps these are, where a process has several; empty: not told."""
         self.source_detail = ""
+        """More words on what bounds a step now."""
+        self._loop = ""
+        """What the framework's own loop is, for as long as its batches are the steps."""
         self._chosen = self._step_on != "auto"
         self._batch_open = False
         self._judging_from: Optional[int] = None
@@ -172,12 +175,12 @@ class WholeSteps(StepTracker):
             for listener in self.on_gap:
                 self._call(listener, now)
 
-    def tell_source(self, detail: str) -> None:
-        """More words on what bounds a step; told if they are news."""
-        if detail != self.source_detail:
-            self.source_detail = detail
-            if self.source is not None:
-                self._tell_source()
+    def loop_begins(self, loop: str) -> None:
+        """The framework's own loop begins, called `loop`; told with its batches, if it is news."""
+        self._loop = loop
+        if self.source == "batch" and loop != self.source_detail:
+            self.source_detail = loop
+            self._tell_source()
 
     # --- a model's calls ------------------------------------------------------------------------
 
@@ -333,6 +336,11 @@ class WholeSteps(StepTracker):
         self._same_thread[thread] = owner
 
     # --- deciding -------------------------------------------------------------------------------
+
+    def _set_source(self, source: str) -> bool:
+        if self._auto and self.source != source:
+            self.source_detail = self._loop if source == "batch" else ""
+        return super()._set_source(source)
 
     def _is_unsettled(self) -> bool:
         return self._judged_ns is not None or super()._is_unsettled()

@@ -84,7 +84,7 @@ class Batches:
         detail = "Keras fit"
         if together > 1:
             detail += ", %d batches an execution: each step holds so many" % together
-        self._steps.tell_source(detail)
+        self._steps.loop_begins(detail)
 
     def _fit_ends(self, callbacks: Any, batch: int) -> None:
         self._steps.fit_end()
@@ -102,7 +102,7 @@ class Batches:
             self._judged, _latest = Sizes(_latest), None
         if not self._steps.trained:
             self._steps.framework = self._backend()
-            self._steps.tell_source("Keras evaluate or predict")
+            self._steps.loop_begins("Keras evaluate or predict")
 
     def _judging_ends(self, callbacks: Any, batch: int) -> None:
         self._steps.interrupted()
