@@ -13,9 +13,10 @@ LEAD_NS = 100_000
 """A phase takes so much of the gap before it: a framework's own range around a phase (PyTorch's
 `Optimizer.step#…`) opens some microseconds before the hook in it that tells the phase."""
 _NEVER = 1 << 62
+_OPTIMIZER = "Optimizer.step#"
 _NAMED = (
     ("autograd::engine::evaluate_function", "backward"),
-    ("Optimizer.step#", "optimizer"),
+    (_OPTIMIZER, "optimizer"),
     ("enumerate(DataLoader)#", "input"),
     ("enumerate(DataPipe)#", "input"),
     ("Optimizer.zero_grad#", "other"),
@@ -44,9 +45,20 @@ class Segments:
 
     @classmethod
     def of(cls, trace: TraceWindow, spans: Sequence[PhaseSpan]) -> Segments:
-        """From the phases of the traced steps, in unix ns; `other` between them."""
-        begin, end = trace.base_unix_ns + LEAD_NS, trace.base_unix_ns
-        return cls(((s.start_ns - begin, s.end_ns - end, s.phase) for s in spans), "other")
+        """From the phases of the traced steps, in unix ns; `other` between them.
+
+        An optimizer's phase begins where the range around it does, however late its hook was.
+        """
+        ranges = sorted(_optimizer_ranges(trace))
+        base = trace.base_unix_ns
+        found = []
+        for span in spans:
+            start, end = span.start_ns - base, span.end_ns - base
+            before = bisect_right(ranges, (start, _NEVER)) - 1
+            if span.phase == "optimizer" and before >= 0 and start < ranges[before][1]:
+                start = ranges[before][0]
+            found.append((start - LEAD_NS, end, span.phase))
+        return cls(found, "other")
 
     def at(self, at_ns: int) -> str:
         """The phase of a moment."""
@@ -61,6 +73,14 @@ class Segments:
         else:
             self._phases.append(phase)
             self._ends.append(end)
+
+
+def _optimizer_ranges(trace: TraceWindow) -> Iterator[tuple[int, int]]:
+    for track in trace.tracks:
+        ours = {name for name in set(track.names) if name.startswith(_OPTIMIZER)}
+        if ours:
+            events = zip(track.names, track.start_ns, track.duration_ns, strict=True)
+            yield from ((start, start + took) for name, start, took in events if name in ours)
 
 
 def named(names: Iterable[str]) -> dict[str, str]:

@@ -100,6 +100,30 @@ def test_phase_by_spans_is_that_of_the_start_on_any_thread() -> None:
     }
 
 
+def test_an_optimizer_s_own_range_is_of_its_phase_however_late_the_hook_was() -> None:
+    late = 5_000_000
+    trace = TraceWindow(
+        BASE,
+        [
+            track(
+                ("aten::mm", 0, 10), ("Optimizer.step#SGD.step", late, 3 * late),
+                ("aten::mul_", 2 * late + 1, 2 * late + 2), ("aten::mm", 4 * late, 4 * late + 9),
+            )
+        ],
+    )  # fmt: skip
+    spans = [
+        PhaseSpan("forward", BASE, BASE + late - 100),
+        PhaseSpan("optimizer", BASE + 2 * late, BASE + 3 * late),
+    ]
+    got = {(r.name, r.phase, r.calls) for r in figures(trace, spans).operators}
+    assert got == {
+        ("aten::mm", "forward", 1),
+        ("Optimizer.step#SGD.step", "optimizer", 1),
+        ("aten::mul_", "optimizer", 1),
+        ("aten::mm", "other", 1),
+    }
+
+
 def test_phase_by_names() -> None:
     trace = TraceWindow(
         BASE,
