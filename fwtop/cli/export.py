@@ -5,17 +5,16 @@ from __future__ import annotations
 import errno
 import os
 import re
-import signal
 import sys
 import time
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn
 
 from fwtop.cli import sources
 from fwtop.cli.diagnostics import Code, Failure, say
+from fwtop.cli.endings import Ended, ended_by_signals
 from fwtop.export.formats import FORMATS, Format
 from fwtop.export.place import new_file, new_folder
 from fwtop.export.source import ExportError, Source, Stretch
@@ -80,7 +79,7 @@ def main(arguments: Namespace) -> int:
     _check(arguments, format)
     progress = _Progress()
     try:
-        with _ended_by_signals(), _opened(arguments, format) as recording:
+        with ended_by_signals(), _opened(arguments, format) as recording:
             source = Source(
                 recording,
                 _stretch(arguments, recording),
@@ -90,10 +89,10 @@ def main(arguments: Namespace) -> int:
             )
             out = arguments.output or _name(source, format)
             _write(source, format, out, arguments.force)
-    except _Ended as ended:
+    except (Ended, KeyboardInterrupt):
         progress.clear()
         say("ended before it was done: nothing was written")
-        return 128 + ended.number
+        raise
     finally:
         progress.clear()
     if out != STDOUT:
@@ -229,33 +228,6 @@ def _time_ns(arguments: Namespace, name: str) -> int | None:
         raise Failure(Code.USAGE, f"--{name} {text}: no time of the run",
                       "write it as 90s, 1h30m or 0:01:30")  # fmt: skip
     return round(seconds * 1e9)
-
-
-class _Ended(BaseException):
-    """A signal asked for the end: not an Exception, so that nothing on the way takes it."""
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-
-
-@contextmanager
-def _ended_by_signals() -> Iterator[None]:
-    """Ctrl-C, a closed terminal and a plain `kill` end it in good order: what is half written goes
-    away."""
-
-    def end(number: int, frame: object) -> NoReturn:
-        raise _Ended(number)
-
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = {number: signal.getsignal(number) for number in numbers}
-    for number in numbers:
-        if before[number] is not signal.SIG_IGN:  # nohup, or a shell's background job
-            signal.signal(number, end)
-    try:
-        yield
-    finally:
-        for number in numbers:
-            signal.signal(number, before[number])
 
 
 class _Progress:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from fwtop.cli import sources
 from fwtop.cli.diagnostics import Code, Failure, say, unwritable_state_folder
+from fwtop.cli.endings import ended_by_signals
 from fwtop.cli.listing import find
 from fwtop.cli.options import DEFAULT_TRACE_BUDGET, size, state_folder
 from fwtop.recording.store import SUFFIX, RecordingError
@@ -47,14 +48,15 @@ def main(arguments: Namespace) -> int:
         )
     if not target.absolute().parent.is_dir():
         raise Failure(Code.OUTPUT, f"there is no folder {target.parent}", "make it first")
-    sources.import_to(
-        target,
-        paths,
-        name=arguments.name,
-        tags=arguments.tag,
-        keep_bytes=arguments.trace_budget,
-        quiet=arguments.quiet,
-    )
+    with ended_by_signals():
+        sources.import_to(
+            target,
+            paths,
+            name=arguments.name,
+            tags=arguments.tag,
+            keep_bytes=arguments.trace_budget,
+            quiet=arguments.quiet,
+        )
     print(target, flush=True)
     if not arguments.quiet:
         say(f"imported; `fwtop open {target}` shows it")

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from fwtop.cli.diagnostics import Code, Failure, unwritable_state_folder
+from fwtop.cli.endings import ended_by_signals, held_back
 from fwtop.cli.listing import find
 from fwtop.recording.store import SUFFIX
 from fwtop.traces.formats import RECORDING, detect
@@ -34,16 +35,29 @@ def opened(words: Sequence[str], quiet: bool = False, keep_bytes: int = 0) -> It
         yield paths[0]
         return
     refuse_recordings_among(paths)
-    try:
-        folder = Path(tempfile.mkdtemp(prefix="fwtop-open-"))
-    except OSError as error:
-        raise unwritable_state_folder(tempfile.gettempdir(), error) from error
-    try:
+    with _temporary_folder() as folder:
         # Named as the trace is: views that are given a path call the run by it.
         target = folder / f"{paths[0].name[-50:] or 'run'}{SUFFIX}"
         yield import_to(target, paths, keep_bytes=keep_bytes, quiet=quiet)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _temporary_folder() -> Iterator[Path]:
+    """A folder that goes away however the command ends, but by SIGKILL. Raises Failure."""
+    folder = None
+    with ended_by_signals():
+        try:
+            with held_back():
+                folder = Path(tempfile.mkdtemp(prefix="fwtop-open-"))
+            yield folder
+        except OSError as error:
+            if folder is not None:
+                raise
+            raise unwritable_state_folder(tempfile.gettempdir(), error) from error
+        finally:
+            with held_back():
+                if folder is not None:
+                    shutil.rmtree(folder, ignore_errors=True)
 
 
 def import_to(

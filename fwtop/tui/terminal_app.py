@@ -14,6 +14,7 @@ from textual.screen import Screen
 from fwtop.tui.front_buffer import FrontBuffer, diffed
 from fwtop.tui.screens.dialogs import Help, Prompt
 from fwtop.tui.screens.frame_screen import FrameScreen
+from fwtop.tui.terminal_driver import TerminalDriver
 from fwtop.tui.widgets.frame import Frame
 from fwtop.tui.widgets.table import FrameTable
 
@@ -30,7 +31,7 @@ class TerminalApp(App[Result], Generic[Result]):
     """As written, and what they do."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(ansi_color=True, **options)
+        super().__init__(driver_class=TerminalDriver, ansi_color=True, **options)
         self.theme = "ansi-dark"
         self.animation_level = "none"
         self._buffer = FrontBuffer()
