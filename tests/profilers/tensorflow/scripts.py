@@ -57,6 +57,32 @@ def why_not(module: str = "tensorflow") -> str:
     return f"{PYTHON} has no {module}" if found.returncode else ""
 
 
+@cache
+def version() -> tuple[int, ...]:
+    """TensorFlow's, (2, 21) for 2.21.0; (0,) where there is none."""
+    if why_not():
+        return (0,)
+    look = (
+        "import importlib.metadata as m\n"
+        "print(*[d.version for n in ('tensorflow', 'tensorflow-cpu')"
+        " for d in m.distributions(name=n)][:1])"
+    )
+    found = subprocess.run([PYTHON, "-c", look], capture_output=True, text=True, timeout=60)
+    return tuple(int(part) for part in (found.stdout.strip() or "0").split(".")[:2])
+
+
+def has_own_log() -> bool:
+    """Whether a profiler's session logs what nobody can hold back, so that windows are off unless
+    the user's level keeps it silent."""
+    return version() < (2, 19)
+
+
+def with_windows() -> dict[str, str]:
+    """What a script needs in its environment for windows to be taken: nothing where they are
+    always, so that their silence is tested too."""
+    return {"TF_CPP_MIN_LOG_LEVEL": "1"} if has_own_log() else {}
+
+
 def train(
     collector: Collector, code: str, *arguments: str, **environ: str
 ) -> subprocess.CompletedProcess[str]:

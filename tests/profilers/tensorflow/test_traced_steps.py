@@ -7,6 +7,7 @@ TensorFlow's names; each against what the script must do.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ import pytest
 from fwtop.analysis.memory_timeline import BEFORE
 from fwtop.queries import operators
 from fwtop.recording.store import open_recording
-from tests.profilers.tensorflow.scripts import PYTHON, SETUP, why_not
+from tests.profilers.tensorflow.scripts import PYTHON, SETUP, why_not, with_windows
 
 pytestmark = pytest.mark.tensorflow
 
@@ -58,7 +59,10 @@ def record(folder: Path, code: str, *options: str) -> Recorded:
     script.write_text(SETUP + code)
     argv = ["record", "--python", PYTHON, "--overhead", "100%", *options, "-o", str(path)]
     fwtop = [sys.executable, "-m", "fwtop"]
-    done = subprocess.run([*fwtop, *argv, str(script)], capture_output=True, text=True, timeout=200)
+    done = subprocess.run(
+        [*fwtop, *argv, str(script)],
+        env={**os.environ, **with_windows()}, capture_output=True, text=True, timeout=200,
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr
     told = subprocess.run(
         [*fwtop, "summary", str(path), "--json"], capture_output=True, check=True, timeout=60

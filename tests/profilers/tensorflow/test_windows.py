@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
-import threading
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from fwtop.traces import reader
-from fwtop.traces.model import TraceWindow
 from tests.profilers.collector import Collector
-from tests.profilers.tensorflow.scripts import EAGER, SETUP, script, train, train_plain, why_not
+from tests.profilers.tensorflow.reading import reading
+from tests.profilers.tensorflow.scripts import (
+    EAGER,
+    PYTHON,
+    SETUP,
+    has_own_log,
+    script,
+    train,
+    train_plain,
+    why_not,
+    with_windows,
+)
 
 pytestmark = pytest.mark.tensorflow
 
@@ -35,37 +44,11 @@ def collector() -> Iterator[Collector]:
         yield made
 
 
-@contextmanager
-def reading(collector: Collector) -> Iterator[list[tuple[dict[str, Any], TraceWindow]]]:
-    """Decode each trace once it is told of and take its file away, as the recorder does."""
-    traces: list[tuple[dict[str, Any], TraceWindow]] = []
-    done = threading.Event()
-
-    def read() -> None:
-        for window in collector.messages("Window")[len(traces) :]:
-            path = Path(window["path"])
-            traces.append((window, reader.read(path, window["format"])))
-            path.unlink()
-
-    def watch() -> None:
-        while not done.wait(0.005):
-            read()
-
-    thread = threading.Thread(target=watch, daemon=True)
-    thread.start()
-    try:
-        yield traces
-    finally:
-        done.set()
-        thread.join()
-        read()
-
-
 def test_windows_of_fit_hold_operators_and_print_nothing(collector: Collector) -> None:
     if why_not():
         pytest.skip(why_not())
     with reading(collector) as traces:
-        result = train(collector, FIT, FWTOP_OVERHEAD="1")
+        result = train(collector, FIT, FWTOP_OVERHEAD="1", **with_windows())
     assert result.stdout == train_plain(collector, FIT)
     for line in result.stderr.splitlines():
         assert "profiler" not in line.lower()
@@ -80,6 +63,17 @@ def test_windows_of_fit_hold_operators_and_print_nothing(collector: Collector) -
             assert any("MatMul" in name for name in names), window
     left = [path for path in collector.folder.iterdir() if path.name.startswith(".tb")]
     assert left == []
+
+
+def test_without_a_level_that_silences_it_there_are_no_windows(collector: Collector) -> None:
+    if not has_own_log():
+        pytest.skip("from 2.19 on windows are silent by themselves")
+    result = train(collector, FIT, FWTOP_OVERHEAD="1")
+    assert "profiler" not in result.stderr.lower()
+    assert len(collector.steps()) == 400
+    assert collector.messages("Window") == []
+    hooks = collector.messages("Framework")[-1]["hooks"]
+    assert "TF_CPP_MIN_LOG_LEVEL=1" in hooks["windows"]
 
 
 OWN_PROFILE = (
@@ -113,7 +107,7 @@ print("done")
 def test_the_scripts_own_profiler_wins(collector: Collector) -> None:
     theirs = collector.folder / "theirs"
     with reading(collector) as traces:
-        result = train(collector, OWN_PROFILE, str(theirs), FWTOP_OVERHEAD="1")
+        result = train(collector, OWN_PROFILE, str(theirs), FWTOP_OVERHEAD="1", **with_windows())
     assert result.stdout == "done\n"
     assert "Another profiler" not in result.stderr
     written = {path.relative_to(theirs).parts[0] for path in theirs.rglob("*.xplane.pb")}
@@ -149,8 +143,7 @@ assert not any(patched()), patched()
 for a, b in data:
     step(a, b)
 """
-    result = train(collector, EAGER + code)
-    assert result.returncode == 0
+    train(collector, EAGER + code, **with_windows())
     assert collector.steps() == []
 
 
@@ -159,16 +152,12 @@ def test_record_and_summary_of_an_interpreter_without_fwtop(
 ) -> None:
     if why_not():
         pytest.skip(why_not())
-    import json
-    import sys
-
-    from tests.profilers.tensorflow.scripts import PYTHON
-
     recording = tmp_path / "fit.fwtop"
     argv = ["-m", "fwtop", "record", "--python", PYTHON, "--overhead", "100%", "-o", recording]
     done = subprocess.run(
-        [sys.executable, *map(str, argv), script(collector, FIT)], capture_output=True, timeout=200
-    )
+        [sys.executable, *map(str, argv), script(collector, FIT)],
+        env={**os.environ, **with_windows()}, capture_output=True, timeout=200,
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr
     told = subprocess.run(
         [sys.executable, "-m", "fwtop", "summary", str(recording), "--json"],
