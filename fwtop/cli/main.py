@@ -103,7 +103,10 @@ def _subcommand(name: str, words: list[str], implied: bool = False) -> int:
         if implied:
             _check_first_word(target)
     else:
-        arguments = parser.parse_args(words)
+        # Options between the other words: parse_args would refuse what follows them. That one in
+        # turn takes a word that begins with a dash, after --, for an option.
+        free = "--" not in words
+        arguments = parser.parse_intermixed_args(words) if free else parser.parse_args(words)
     status: int = module.main(arguments)
     return status
 

@@ -15,7 +15,7 @@ from fwtop.runs.listed import ListedRun
 def configure(parser: ArgumentParser) -> None:
     """Add the arguments."""
     parser.add_argument("run", metavar="RUN", help="a run's id or name, or a recording's file")
-    parser.add_argument("tag", nargs="*", metavar="TAG", help="a tag to add")
+    parser.add_argument("tag", nargs="*", default=[], metavar="TAG", help="a tag to add")
     parser.add_argument(
         "--remove", action="append", default=[], metavar="TAG", help="a tag to take away"
     )

@@ -78,6 +78,31 @@ def test_labels_given_at_the_start_and_changed_while_it_runs_and_afterwards(plac
     assert labels(place, run) == (None, ["b", "c", "d"])
 
 
+@pytest.mark.parametrize(
+    ("words", "tags"),
+    [
+        (["20261120", "a", "--remove", "b", "c"], b"tags a, c"),
+        (["--remove", "b", "20261120", "a"], b"tags a"),
+        (["20261120", "--remove", "b", "a", "c"], b"tags a, c"),
+        (["20261120", "a", "--name", "x", "c", "--remove", "b", "d"], b"name x, tags a, c, d"),
+        (["--remove", "b", "20261120", "--", "-odd"], b"tags -odd"),
+    ],
+)
+def test_options_and_tags_in_any_order(
+    place: Place, kept: Path, words: list[str], tags: bytes
+) -> None:
+    assert place.fwtop("tag", "20261120", "b").status == 0
+    done = place.fwtop("tag", *words)
+    assert done.status == 0, done.stderr
+    assert done.stderr.rstrip().endswith(tags)
+
+
+def test_a_recording_whose_name_looks_like_an_option(place: Place, kept: Path) -> None:
+    kept_path = sorted(kept.glob("*.fwtop"))[0]
+    (place.folder / "-odd.fwtop").write_bytes(kept_path.read_bytes())
+    assert b"steps" in place.fwtop("summary", "--", "-odd.fwtop").stdout
+
+
 def test_tags_that_cannot_be(place: Place, kept: Path) -> None:
     for words, says in (
         (["20261120", ""], b"a tag needs a letter"),
