@@ -16,8 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import msgspec
-
+from fwtop import json_output
 from fwtop.analysis import device_summary, traced_summary
 from fwtop.analysis import findings as finding_analysis
 from fwtop.analysis.backends import backend_of
@@ -158,7 +157,7 @@ def gather(recording: Recording, until_ns: int | None = None) -> Facts:
 
 def to_json(summary: Summary) -> bytes:
     """The contract's JSON, on one line without its end."""
-    return msgspec.json.encode(summary)
+    return json_output.encode(summary)
 
 
 def _duration_ns(recording: Recording, the_run: Run, until_ns: int | None) -> int:

@@ -9,8 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
-
+from fwtop import json_output
 from fwtop.cli.diagnostics import say
 from fwtop.cli.listing import at_hand
 from fwtop.cli.options import state_folder
@@ -84,7 +83,7 @@ def main(arguments: Namespace) -> int:
         arguments.sort,
     )
     if arguments.json:
-        sys.stdout.write(msgspec.json.encode(runs).decode() + "\n")
+        sys.stdout.write(json_output.encode(runs).decode() + "\n")
         return 0
     if not everything:
         say(f"no run yet: `fwtop train.py` makes one, kept in {state_folder()}")

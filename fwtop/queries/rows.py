@@ -176,14 +176,23 @@ def _byte_ratios(data: bytes | None) -> tuple[float, ...]:
 
 
 def _json_texts(text: str) -> tuple[str, ...]:
-    parsed = json.loads(text)
+    parsed = _parsed(text)
     if not isinstance(parsed, list) or not all(isinstance(part, str) for part in parsed):
         raise ValueError("not a JSON list of texts")
     return tuple(parsed)
 
 
 def _json_object(text: str) -> Mapping[str, Any]:
-    parsed = json.loads(text)
+    parsed = _parsed(text)
     if not isinstance(parsed, dict):
         raise ValueError("not a JSON object")
+    return parsed
+
+
+def _parsed(text: str) -> Any:
+    """JSON, with `?` for lone surrogates: an argument that is no UTF-8 has them, JSON can spell
+    them, and no encoder takes them."""
+    parsed = json.loads(text)
+    if "\\ud" in text.lower():
+        parsed = json.loads(json.dumps(parsed, ensure_ascii=False).encode("utf-8", "replace"))
     return parsed
