@@ -41,7 +41,7 @@ if "TF_CONFIG" not in os.environ:
         subprocess.Popen([sys.executable, *sys.argv], env={**os.environ, "TF_CONFIG": one})
         for one in told
     ]
-    sys.exit(max(one.wait() for one in both))
+    sys.exit(str([one.returncode for one in both]) if any([one.wait() for one in both]) else 0)
 import tensorflow as tf
 strategy = tf.distribute.MultiWorkerMirroredStrategy()
 """
@@ -78,7 +78,7 @@ count = 0
 for batch in strategy.experimental_distribute_dataset(data):
     run(batch)
     count += 1
-print(count)
+print(count, flush=True)
 """
 )
 

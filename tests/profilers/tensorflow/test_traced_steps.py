@@ -20,7 +20,7 @@ import pytest
 from fwtop.analysis.memory_timeline import BEFORE
 from fwtop.queries import operators
 from fwtop.recording.store import open_recording
-from tests.profilers.tensorflow.scripts import PYTHON, SETUP, why_not, with_windows
+from tests.profilers.tensorflow.scripts import PYTHON, SETUP, version, why_not, with_windows
 
 pytestmark = pytest.mark.tensorflow
 
@@ -224,6 +224,8 @@ def _levels(path: Path) -> Iterator[tuple[str | None, int, set[tuple[str, str]],
 
 def test_xla_s_operators_go_by_tensorflow_s_names_at_each_level(tmp_path: Path) -> None:
     """Two products forward, two for the weights' gradients, one to pass a gradient on."""
+    if version() == (2, 16):
+        pytest.skip("2.16's XLA tells its profiler of no operator that it runs on a CPU")
     ran = record(tmp_path, JIT)
     windows = list(_levels(ran.path))
     with_levels = {level for level, _, _, _ in windows if level is not None}
