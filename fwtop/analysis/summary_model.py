@@ -51,7 +51,7 @@ class StepsSummary:
 class ProcessSummary:
     """A process of the run."""
 
-    pid: int
+    pid: int | None
     rank: int | None
     local_rank: int | None
     framework: str | None

@@ -58,5 +58,5 @@ def held_back() -> Iterator[None]:
     finally:
         for number in numbers:
             signal.signal(number, before[number])
-        for number in arrived[:1]:
-            os.kill(os.getpid(), number)
+        for first in arrived[:1]:
+            os.kill(os.getpid(), first)

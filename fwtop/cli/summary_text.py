@@ -9,7 +9,12 @@ import shlex
 from collections.abc import Iterator
 
 from fwtop.analysis.input_stages import depth, last
-from fwtop.analysis.summary_model import KernelsSummary, OperatorSummary, Summary
+from fwtop.analysis.summary_model import (
+    KernelsSummary,
+    OperatorSummary,
+    ProcessSummary,
+    Summary,
+)
 from fwtop.formatting import (
     UNKNOWN,
     cell_width,
@@ -107,12 +112,14 @@ def _steps(summary: Summary, columns: int) -> Iterator[str]:
         yield _labelled("", "(means without the first, traced and compiled steps, if others exist)")
     several = [one for one in summary.processes if one.steps]
     if len(several) > 1:
-        ranks = ", ".join(
-            f"{'rank ' + str(one.rank) if one.rank is not None else 'pid ' + str(one.pid)}: "
-            f"{format_count(one.steps)}"
-            for one in several
-        )
+        ranks = ", ".join(f"{_named(one)}: {format_count(one.steps)}" for one in several)
         yield _labelled("", f"by process: {ranks}")
+
+
+def _named(process: ProcessSummary) -> str:
+    if process.rank is not None:
+        return f"rank {process.rank}"
+    return f"pid {UNKNOWN if process.pid is None else process.pid}"
 
 
 def _operators(summary: Summary, columns: int) -> Iterator[str]:

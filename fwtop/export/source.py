@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TypeVar
 
+from fwtop.formatting import UNKNOWN
 from fwtop.queries import pages, run, steps
 from fwtop.queries.pages import Paged
 from fwtop.recording.model import Process, Run, Step
@@ -100,7 +101,9 @@ def named(process: Process | None) -> str:
     """A process in a word: `rank 3`, or `pid 4711` where it has no rank."""
     if process is None:
         return "unknown process"
-    return f"pid {process.pid}" if process.rank is None else f"rank {process.rank}"
+    if process.rank is not None:
+        return f"rank {process.rank}"
+    return f"pid {UNKNOWN if process.pid is None else process.pid}"
 
 
 def phases_in_order(step: Step) -> Iterator[tuple[str, int, int]]:

@@ -57,10 +57,10 @@ class Tracks:
     """Hands out pids and tids, and knows their names."""
 
     def __init__(self, processes: Sequence[Process]) -> None:
-        pids = [process.pid for process in processes]
-        unique = len(set(pids)) == len(pids) and all(0 < pid < FIRST_OTHER for pid in pids)
+        pids = {one.id: one.pid for one in processes if one.pid and one.pid < FIRST_OTHER}
+        unique = len(set(pids.values())) == len(processes)
         self._processes = {process.id: process for process in processes}
-        self._pids = {one.id: one.pid if unique else one.id for one in processes}
+        self._pids = pids if unique else {one.id: one.id for one in processes}
         self._others: dict[str, int] = {}
         self._tids: dict[tuple[int, str, int], int] = {}
         self._orders: dict[int, int] = {}

@@ -26,7 +26,7 @@ def processes(recording: Recording) -> list[Process]:
     return fetch_rows(
         recording,
         Process,
-        "SELECT id, pid, parent_pid, argv, executable, python_version, host, node, rank,"
+        "SELECT id, nullif(pid, 0), parent_pid, argv, executable, python_version, host, node, rank,"
         " local_rank, world_size, started_ns, ended_ns, device, device_uuid, step_source,"
         " step_source_detail, messages_dropped FROM processes ORDER BY rank IS NULL, rank, id",
     )

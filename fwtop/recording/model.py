@@ -63,7 +63,8 @@ class Process:
     """A Python process of the run that said Hello."""
 
     id: int
-    pid: int
+    pid: int | None
+    """Unknown where a trace does not tell it."""
     parent_pid: int | None
     argv: tuple[str, ...]
     executable: str | None

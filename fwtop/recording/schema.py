@@ -41,7 +41,7 @@ CREATE TABLE run (                      -- exactly one row
 CREATE TABLE processes (
   id INTEGER PRIMARY KEY,
   process_key TEXT NOT NULL UNIQUE,
-  pid INTEGER NOT NULL,
+  pid INTEGER NOT NULL,                 -- 0: unknown, of a trace
   parent_pid INTEGER,
   argv TEXT NOT NULL,                   -- JSON list
   executable TEXT,

@@ -17,6 +17,7 @@ from fwtop.traces.xplane_file import XPlaneFile
 from fwtop.traces.xplane_hlo import HloNames
 from fwtop.traces.xplane_host import HostThreads
 from fwtop.traces.xplane_intake import Intake, integer
+from fwtop.traces.xplane_process import process_of
 
 __all__ = ["Limits", "TraceError", "read"]
 
@@ -45,4 +46,5 @@ def read(path: Path, limits: Limits = _DEFAULT_LIMITS, details: bool = True) -> 
         elif _DEVICE.match(plane.name):
             take_device(intake, plane, hlo)
     threads.finish()
+    intake.window.process = process_of(file)
     return intake.finish()

@@ -16,11 +16,11 @@ from google.protobuf.message import DecodeError
 
 from fwtop.traces.blocks import Limits
 from fwtop.traces.model import TraceError
-from fwtop.traces.protobuf_wire import BROKEN, fields, runs
+from fwtop.traces.protobuf_wire import BROKEN, BYTES, fields, runs
 from fwtop.traces.xplane_pb2 import EventMetadata, Line, Plane, Stat
 
-_PLANES, _LINES = 1, 3
-"""Field numbers: of an XSpace its planes, of an XPlane its lines."""
+_PLANES, _HOSTNAMES, _LINES = 1, 4, 3
+"""Field numbers: of an XSpace its planes and hosts, of an XPlane its lines."""
 _PART_BYTES = 1 << 20
 """What is parsed at once; protobuf needs up to some thirty times as much memory for it."""
 _MOST_PLANES = 10_000
@@ -109,6 +109,7 @@ class XPlaneFile:
     def __init__(self, path: Path, limits: Limits):
         self.path = path
         self.planes: list[PlaneIndex] = []
+        self.hostnames: list[str] = []
         self.damage: list[str] = []
         """What is missing, in words."""
         self.dropped_count = 0
@@ -154,10 +155,19 @@ class XPlaneFile:
                 self.planes.append(self._plane(start, stop))
             elif number == BROKEN:
                 self._broke_off(start)
+            else:
+                self.hostnames += self._hostnames_in(start, stop)
         self.planes = [plane for plane in self.planes if plane.name]
         if not self.planes:
             what = "there is no profiler plane in it" if data else "the file is empty"
             raise TraceError(self.path, what, _REMEDY)
+
+    def _hostnames_in(self, start: int, stop: int) -> list[str]:
+        return [
+            text(self._data[at:end])
+            for number, wire, _, at, end in fields(self._data, start, stop)
+            if number == _HOSTNAMES and wire == BYTES
+        ][:_MOST_PLANES]
 
     def _plane(self, at: int, end: int) -> PlaneIndex:
         plane = PlaneIndex()

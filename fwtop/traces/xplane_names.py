@@ -87,6 +87,11 @@ def of_name(name: str, on_input_line: bool) -> Meaning | None:
     return Meaning(STEP) if name == STEP_NAME else None
 
 
+def is_tensorflow(name: str) -> bool:
+    """Whether the event is of TensorFlow's own making: an operator of a graph, or an eager one."""
+    return name.startswith(_EAGER) or _OPERATOR.match(name) is not None
+
+
 def stage(path: str) -> str:
     """A stage's path, the same for equal stages side by side; "" for the root, which is none."""
     path = path.removeprefix(_ROOT)

@@ -6,7 +6,7 @@ ever: a viewer whose window is closed would stay, as a process that nobody sees.
 
 from __future__ import annotations
 
-from typing import IO, Any, cast
+from typing import IO, Any
 
 from textual.drivers.linux_driver import LinuxDriver
 
@@ -44,4 +44,5 @@ class TerminalDriver(LinuxDriver):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self._file = cast("IO[str]", TerminalOutput(self._file))
+        file: Any = TerminalOutput(self._file) if self._file is not None else None
+        self._file = file

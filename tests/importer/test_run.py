@@ -126,8 +126,10 @@ def test_without_rank_and_pid_a_file_is_a_process(tmp_path: Path) -> None:
     )
     data = space(plane, environment())
     with _import(_make(tmp_path, **{"h1.xplane.pb": data, "h2.xplane.pb": data})) as recording:
-        assert len(run.processes(recording)) == 2
+        assert [process.pid for process in run.processes(recording)] == [None, None]
+        assert {one.name for one in run.frameworks(recording)} == {"tensorflow"}
         assert run.get_run(recording).source == "xplane"
+        assert [process.pid for process in summarize(recording).processes] == [None, None]
 
 
 def test_a_log_of_compiles_joins_the_process_whose_pid_it_has(tmp_path: Path) -> None:

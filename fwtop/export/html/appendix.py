@@ -95,7 +95,7 @@ def _processes(report: Report) -> Markup:
             for title, ways in hooks.get(process.id, ())
         ]  # fmt: skip
         rows.append(el(
-            "tr", el("td", named(process)), el("td", str(process.pid)),
+            "tr", el("td", named(process)), el("td", str(process.pid or UNKNOWN)),
             el("td", name(process.python_version) or UNKNOWN),
             el("td", name(process.device) or UNKNOWN),
             el("td", name(process.step_source) or UNKNOWN), el("td", told or UNKNOWN),

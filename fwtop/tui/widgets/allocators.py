@@ -55,7 +55,7 @@ def allocator_plot(
 
 def readings_by_process(view: GpusView, snapshot: Snapshot) -> dict[tuple[int, int], MemorySample]:
     """The allocators' readings by device and pid."""
-    pids = {process.id: process.pid for process in snapshot.processes}
+    pids = {one.id: one.pid for one in snapshot.processes if one.pid is not None}
     return {
         (device_id, pids[reading.process_id]): reading
         for device_id, allocator in view.allocators.items()
