@@ -1,5 +1,7 @@
 """One Comparison of several runs, which every view renders: queries and analysis put together.
 
+A side of it is a run, or several runs of the same program (repeats).
+
 Which figures are of what:
 - Steps, phases, throughput and compiles are of the lowest-rank process that has steps; operators
   and kernels of that process's trace windows, or of all, where it has none. What a run has once
@@ -7,23 +9,26 @@ Which figures are of what:
 - Means of steps and phases are of all steady steps; medians, quantiles and intervals of at most
   `queries.comparison.MOST_STEPS` of them (see `fwtop.analysis.bootstrap`).
 - The first step, traced and compiled steps are set apart, and compared by themselves.
+- Of repeats, figures are means over the runs, except that operators are of all their windows.
 - What counts as noise: `fwtop.analysis.comparison_noise`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice, takewhile
 from pathlib import Path
 
 import msgspec
 
 from fwtop import summary
 from fwtop.analysis.comparison_configuration import compared_run, differences, notes
-from fwtop.analysis.comparison_facts import RunFacts
+from fwtop.analysis.comparison_facts import RunFacts, SideFacts
 from fwtop.analysis.comparison_figures import compare_figures
 from fwtop.analysis.comparison_findings import compare_findings
 from fwtop.analysis.comparison_model import SCHEMA_VERSION, Change, Comparison
-from fwtop.analysis.comparison_steps import step_times, verdict
+from fwtop.analysis.comparison_steps import step_times
+from fwtop.analysis.comparison_verdict import coverage, verdict
 from fwtop.analysis.comparison_work import compare_work
 from fwtop.queries import comparison as queries
 from fwtop.queries import steps
@@ -36,39 +41,52 @@ ENDINGS = (".fwtop", ".gz", ".json", ".pt.trace", ".xplane.pb", ".log")
 
 
 def compare(
-    recordings: Sequence[Recording], sources: Sequence[str | None] | None = None
+    recordings: Sequence[Recording],
+    sources: Sequence[str | None] | None = None,
+    repeats: Sequence[int] | None = None,
 ) -> Comparison:
-    """Compare runs with the first. Raises RecordingError if one is damaged, ValueError below two.
+    """Compare sides with the first. Raises RecordingError if a recording is damaged, ValueError
+    below two sides.
 
     A recording may be live: it is compared as it is now. `sources` are what to call the runs that
-    the user knows by something else than their recordings' files: imported traces.
+    the user knows by something else than their recordings' files: imported traces. `repeats` says
+    how many of the recordings, in their order, are of each side; without it each is one of its own.
     """
-    if len(recordings) < 2:
+    counts = [1] * len(recordings) if repeats is None else list(repeats)
+    if len(counts) < 2:
         raise ValueError("a comparison is of two runs or more")
+    if min(counts) < 1 or sum(counts) != len(recordings):
+        raise ValueError(f"{len(recordings)} recordings are not {counts} runs")
     known_as = sources or [None] * len(recordings)
-    runs = [gather(*pair) for pair in zip(recordings, known_as, strict=True)]
-    names = labels(runs)
-    figures = compare_figures(runs)
+    runs = iter([gather(*pair) for pair in zip(recordings, known_as, strict=True)])
+    return compare_sides([SideFacts(tuple(islice(runs, count))) for count in counts])
+
+
+def compare_sides(sides: Sequence[SideFacts]) -> Comparison:
+    """The comparison of what has been gathered."""
+    names = labels(sides)
+    figures = compare_figures(sides)
     means = next((row.changes for row in figures if row.metric == "step_time.mean"), None)
-    of_means: tuple[Change | None, ...] = means or (None,) * len(runs)
+    of_means: tuple[Change | None, ...] = means or (None,) * len(sides)
     return Comparison(
         schema_version=SCHEMA_VERSION,
-        runs=tuple(compared_run(run, name) for run, name in zip(runs, names, strict=True)),
+        runs=tuple(compared_run(side, name) for side, name in zip(sides, names, strict=True)),
         verdicts=(
             None,
             *(
-                verdict(runs[0], run, (names[0], name), mean)
-                for run, name, mean in zip(runs[1:], names[1:], of_means[1:], strict=True)
+                verdict(sides[0], side, (names[0], name), mean)
+                for side, name, mean in zip(sides[1:], names[1:], of_means[1:], strict=True)
             ),
         ),
-        notes=notes(runs, names),
-        configuration=differences(runs),
-        steps=tuple(step_times(run) for run in runs),
+        notes=notes(sides, names),
+        configuration=differences(sides),
+        steps=tuple(step_times(side) for side in sides),
         figures=figures,
         families=compare_work(
-            runs, [mean.delta if mean and mean.noise is False else None for mean in of_means]
+            sides, [mean.delta if mean and mean.noise is False else None for mean in of_means]
         ),
-        findings=compare_findings([run.summary for run in runs]),
+        findings=compare_findings([[run.summary for run in side.runs] for side in sides]),
+        coverage=coverage(sides, names),
     )
 
 
@@ -89,10 +107,10 @@ def gather(recording: Recording, source: str | None = None) -> RunFacts:
     )
 
 
-def labels(runs: Sequence[RunFacts]) -> list[str]:
+def labels(sides: Sequence[SideFacts]) -> list[str]:
     """Short names that differ: the runs' own, else the files', with a number where they meet."""
-    files = [_stem(run.path) for run in runs]
-    own = [_stem(run.facts.run.name or run.path) for run in runs]
+    files = [_of_side([_stem(run.path) for run in side.runs]) for side in sides]
+    own = [_of_side([_stem(run.facts.run.name or run.path) for run in side.runs]) for side in sides]
     if len(set(own)) < len(own):
         own = files
     seen: dict[str, int] = {}
@@ -101,6 +119,15 @@ def labels(runs: Sequence[RunFacts]) -> list[str]:
         seen[label] = seen.get(label, 0) + 1
         found.append(label if seen[label] == 1 else f"{label} ({seen[label]})")
     return found
+
+
+def _of_side(names: Sequence[str]) -> str:
+    """What repeats have in common, and how many they are: `base ×3`; else `first +2`."""
+    if len(names) == 1:
+        return names[0]
+    alike = takewhile(lambda letters: len(set(letters)) == 1, zip(*names, strict=False))
+    shared = "".join(letters[0] for letters in alike).rstrip("-_.# (")
+    return f"{shared} ×{len(names)}" if shared else f"{names[0]} +{len(names) - 1}"
 
 
 def _stem(path: str) -> str:

@@ -159,6 +159,8 @@ def format_figure(value: float | None, unit: str) -> str:
         "ratio": format_ratio,
         "watts": format_watts,
         "celsius": format_celsius,
+        "flops": format_flops,
+        "flops_per_s": format_flops_per_s,
     }
     return formats.get(unit, format_short_count)(value)
 

@@ -8,10 +8,11 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from fwtop.analysis.comparison_facts import RunFacts
-from fwtop.analysis.comparison_model import ComparedRun, ConfigurationDifference
+from fwtop.analysis.bootstrap import quantile
+from fwtop.analysis.comparison_facts import RunFacts, SideFacts
+from fwtop.analysis.comparison_model import ComparedRun, ConfigurationDifference, Repeat
 from fwtop.analysis.comparison_noise import SMALLEST
-from fwtop.analysis.comparison_steps import of_different_sizes
+from fwtop.analysis.comparison_steps import SAME_SIZE, of_different_sizes
 from fwtop.analysis.summary_model import FrameworkSummary
 from fwtop.formatting import format_ratio
 
@@ -20,11 +21,15 @@ NO_DIFFERENCE = frozenset({"SLURM_JOB_ID", "MASTER_PORT", "RANK", "LOCAL_RANK", 
 OWN_OPTIONS = ("overhead_ratio", "deep", "step_on", "interval_s")
 """Of fwtop's own, those that may change a figure."""
 
+ABSENT = "not given"
+"""In some of a side's repeats, and in others not."""
+
 Told = dict[tuple[str, str], str]
 
 
-def compared_run(run: RunFacts, label: str) -> ComparedRun:
-    """A run as a column's head."""
+def compared_run(side: SideFacts, label: str) -> ComparedRun:
+    """A side as a column's head."""
+    run = side.first
     the_run, summary, process = run.facts.run, run.summary.run, run.facts.process
     return ComparedRun(
         label=label,
@@ -45,17 +50,40 @@ def compared_run(run: RunFacts, label: str) -> ComparedRun:
         git_revision=the_run.git_revision,
         git_dirty=the_run.git_dirty,
         step_source=process.step_source if process else None,
-        samples_per_step=run.samples_per_step,
-        windows=run.work.windows,
+        samples_per_step=side.samples_per_step,
+        windows=sum(work.windows for work in side.works),
+        steps_traced=sum(work.steps for work in side.works),
+        repeats=tuple(_repeat(one) for one in side.runs),
+    )
+
+
+def _repeat(run: RunFacts) -> Repeat:
+    the_run, steps = run.facts.run, run.facts.steps
+    return Repeat(
+        path=run.path,
+        id=the_run.id,
+        started_unix_ns=the_run.started_unix_ns,
+        state=the_run.state,
+        exit_status=the_run.exit_status,
+        steady_count=steps.steady_count if steps.steady else 0,
+        median_ns=quantile(run.durations, 0.5),
         steps_traced=run.work.steps,
     )
 
 
-def differences(runs: Sequence[RunFacts]) -> tuple[ConfigurationDifference, ...]:
-    """Only what differs: command, environment, versions, devices, revision, options."""
-    told = [_configuration(run) for run in runs]
+def differences(sides: Sequence[SideFacts]) -> tuple[ConfigurationDifference, ...]:
+    """Only what differs: command, environment, versions, devices, revision, options.
+
+    Of repeats that differ among themselves, all values are told.
+    """
+    runs = [run for side in sides for run in side.runs]
+    of_runs = [_configuration(run) for run in runs]
     for place, command in enumerate(_commands([run.facts.run.command for run in runs])):
-        told[place] = {**command, **told[place]}
+        of_runs[place] = {**command, **of_runs[place]}
+    told = []
+    for side in sides:
+        told.append(_together(of_runs[: len(side.runs)]))
+        del of_runs[: len(side.runs)]
     rows = {key: None for configuration in told for key in configuration}
     order = {section: place for place, section in enumerate(
         ("command", "git", "versions", "devices", "environment", "options", "run"))}  # fmt: skip
@@ -67,12 +95,45 @@ def differences(runs: Sequence[RunFacts]) -> tuple[ConfigurationDifference, ...]
     return tuple(sorted(found, key=lambda row: order[row.section]))
 
 
-def notes(runs: Sequence[RunFacts], labels: Sequence[str]) -> tuple[str, ...]:
+def _together(told: Sequence[Told]) -> Told:
+    """What the runs of a side were given: one value, or each once."""
+    keys = {key: None for one in told for key in one}
+    values = {key: list(dict.fromkeys(one.get(key, ABSENT) for one in told)) for key in keys}
+    return {key: " | ".join(several) for key, several in values.items()}
+
+
+def notes(sides: Sequence[SideFacts], labels: Sequence[str]) -> tuple[str, ...]:
     """What a reader must know before believing a figure."""
-    found = [text for run, label in zip(runs, labels, strict=True) for text in _of_one(run, label)]
-    for run, label in zip(runs[1:], labels[1:], strict=True):
-        found += _of_two(runs[0], run, labels[0], label)
+    found: list[str] = []
+    for side, label in zip(sides, labels, strict=True):
+        for number, run in enumerate(side.runs, 1):
+            which = f" (run {number})" if len(side.runs) > 1 else ""
+            found += _of_one(run, f"{label}{which}")
+        found += [*_of_contention(side, label), *_of_repeats(side, label)]
+    for side, label in zip(sides[1:], labels[1:], strict=True):
+        found += _of_two(sides[0], side, labels[0], label)
     return tuple(found)
+
+
+def _of_contention(side: SideFacts, label: str) -> Iterator[str]:
+    ratios = [run.contention_ratio for run in side.runs if run.contention_ratio is not None]
+    if not ratios or max(ratios) <= SMALLEST:
+        return
+    shares = [format_ratio(ratio) for ratio in (min(ratios), max(ratios))]
+    yield (
+        f"other programs held {shares[1] if len(ratios) == 1 else ' to '.join(shares)} of the "
+        f"host's cores in {label} while none was free: its times are longer than the program's own"
+    )
+
+
+def _of_repeats(side: SideFacts, label: str) -> Iterator[str]:
+    """Repeats are of one program: what they were given should be the same."""
+    given = [run.facts.run.command for run in side.runs]
+    if len(set(given)) > 1:
+        yield f"the runs of {label} have different commands: they may be no repeats of each other"
+    sizes = [run.samples_per_step for run in side.runs if run.samples_per_step is not None]
+    if sizes and max(sizes) - min(sizes) > SAME_SIZE * min(sizes):
+        yield f"the steps of {label}'s runs have from {min(sizes):.4g} to {max(sizes):.4g} samples"
 
 
 def _of_one(run: RunFacts, label: str) -> Iterator[str]:
@@ -97,18 +158,14 @@ def _of_one(run: RunFacts, label: str) -> Iterator[str]:
         )
     if not run.work.steps:
         yield f"{label} has no trace window: its operators are not known"
-    if run.contention_ratio is not None and run.contention_ratio > SMALLEST:
-        yield (
-            f"other programs held {format_ratio(run.contention_ratio)} of the host's cores in "
-            f"{label} while none was free: its times are longer than the program's own"
-        )
 
 
-def _of_two(one: RunFacts, two: RunFacts, first: str, second: str) -> Iterator[str]:
-    if of_different_sizes(one, two):
+def _of_two(a_side: SideFacts, b_side: SideFacts, first: str, second: str) -> Iterator[str]:
+    one, two = a_side.first, b_side.first
+    if of_different_sizes(a_side, b_side):
         yield (
-            f"a step has {one.samples_per_step:.4g} samples in {first} and "
-            f"{two.samples_per_step:.4g} in {second}: compare the time a sample and samples a "
+            f"a step has {a_side.samples_per_step:.4g} samples in {first} and "
+            f"{b_side.samples_per_step:.4g} in {second}: compare the time a sample and samples a "
             "second; operators are a step"
         )
     a, b = (run.facts.process.step_source if run.facts.process else None for run in (one, two))

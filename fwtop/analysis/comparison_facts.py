@@ -1,9 +1,11 @@
-"""What a comparison needs of one run: rows and sums as the queries yield them."""
+"""What a comparison needs of a run, and of a side: one run, or several of the same program."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from statistics import fmean
 
 from fwtop.analysis.bootstrap import Resampled, cut
 from fwtop.analysis.finders.facts import Facts
@@ -105,3 +107,42 @@ class RunFacts:
             return [float(step.other_ns) for step in self.sample]
         assert name in PHASES
         return [float(getattr(step, f"{name}_ns") or 0) for step in self.sample]
+
+
+@dataclass(frozen=True)
+class SideFacts:
+    """One side of a comparison: a run, or repeats of it."""
+
+    runs: tuple[RunFacts, ...]
+    """At least one."""
+
+    @property
+    def first(self) -> RunFacts:
+        """The run that the side is described by."""
+        return self.runs[0]
+
+    @cached_property
+    def contention_ratio(self) -> float | None:
+        """The mean over the runs that tell."""
+        return mean_of([run.contention_ratio for run in self.runs])
+
+    @cached_property
+    def samples_per_step(self) -> float | None:
+        """The mean over the runs that tell."""
+        return mean_of([run.samples_per_step for run in self.runs])
+
+    @property
+    def works(self) -> tuple[TracedWork, ...]:
+        """Of the runs that have trace windows."""
+        return tuple(run.work for run in self.runs if run.work.steps)
+
+    @cached_property
+    def independent_blocks(self) -> float:
+        """Of the run that has the fewest."""
+        return min(run.resampled.blocks.independent for run in self.runs)
+
+
+def mean_of(values: Iterable[float | None]) -> float | None:
+    """Of those that are known; None without any."""
+    known = [value for value in values if value is not None]
+    return fmean(known) if known else None

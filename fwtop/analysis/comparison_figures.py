@@ -1,303 +1,129 @@
-"""The single figures of several runs side by side: which there are, and each one's change.
+"""The single figures of a comparison's sides beside each other, and each one's change.
 
-The metrics' names here are those of `--fail-on`.
+Of a side with repeats, a figure is the mean over the runs that tell it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from math import isfinite
+from statistics import fmean
 
-from fwtop.analysis.bootstrap import quantile
-from fwtop.analysis.comparison_facts import RunFacts
+from fwtop.analysis import repeats
+from fwtop.analysis.comparison_facts import SideFacts
 from fwtop.analysis.comparison_model import SECTIONS, Change, ComparedFigure
-from fwtop.analysis.comparison_noise import inverse, plain_change, sampled_change, tolerance
-from fwtop.analysis.comparison_steps import run_median, sample_change, step_change, time_a_sample
-from fwtop.analysis.finders.devices import NO_THROTTLE
-from fwtop.analysis.significance import Estimate, false_discoveries
-from fwtop.recording.model import PHASES, Device, DeviceSample
+from fwtop.analysis.comparison_noise import (
+    FEW_RUNS,
+    FEW_STEPS,
+    READ_ONCE,
+    inverse,
+    plain_change,
+    repeated,
+    sampled_change,
+    still,
+    tolerance,
+    too_little,
+)
+from fwtop.analysis.comparison_reading import Reading
+from fwtop.analysis.comparison_readings import readings
+from fwtop.analysis.comparison_steps import sample_change, step_change
+from fwtop.analysis.repeats import Measured
+from fwtop.analysis.significance import false_discoveries
+from fwtop.recording.model import PHASES
 
-LOWER, HIGHER, NEITHER = "lower", "higher", "neither"
+Row = list[list[Reading]]
+"""One figure: by side, of the runs that know it."""
+TOGETHER = ("phases", "classes", "input")
+"""Sections whose figures answer one question: which of them was it?"""
 
 
-@dataclass(frozen=True)
-class Reading:
-    """One figure of one run."""
-
-    metric: str
-    section: str
-    label: str
-    unit: str
-    better: str
-    value: float | None
-    estimate: Estimate | None = None
-    """With its error, where the run itself tells how far it varies: of steps' times and rates."""
-
-
-def compare_figures(runs: Sequence[RunFacts]) -> tuple[ComparedFigure, ...]:
+def compare_figures(sides: Sequence[SideFacts]) -> tuple[ComparedFigure, ...]:
     """All figures that any run knows, by section."""
-    found: dict[str, list[Reading | None]] = {}
-    for place, run in enumerate(runs):
-        for reading in readings(run):
-            if reading.value is not None and isfinite(reading.value):
-                row = found.setdefault(reading.metric, [None] * len(runs))
-                row[place] = reading
+    found: dict[str, Row] = {}
+    for place, side in enumerate(sides):
+        for run in side.runs:
+            for reading in readings(run):
+                if reading.value is not None and isfinite(reading.value):
+                    row = found.setdefault(reading.metric, [[] for _ in sides])
+                    row[place].append(reading)
     order = {metric: place for place, metric in enumerate(found)}
-    rows = [_compared(row, runs) for row in found.values()]
-    rows = _judged_together(rows, [row for row in rows if row.section == "phases"])
+    rows = [_compared(row, sides) for row in found.values()]
+    for section in TOGETHER:
+        rows = _judged_together(rows, section)
     rows.sort(key=lambda row: (SECTIONS.index(row.section), _place(row, order)))
     return tuple(rows)
 
 
-def readings(run: RunFacts) -> Iterator[Reading]:
-    """Every figure of a run; what it does not know has no value."""
-    yield from _steps(run)
-    yield from _phases(run)
-    yield from _throughput(run)
-    yield from _compile(run)
-    yield from _memory(run)
-    yield from _kernels(run)
-    yield from _devices(run)
-    yield from _host(run)
-
-
-def _steps(run: RunFacts) -> Iterator[Reading]:
-    steps, apart = run.facts.steps, run.apart
-    first = run.facts.first_step
-    resampled = run.resampled
-    middle, late = run_median(run), resampled.quantile(0.95)
-    yield _step("step_time", "median step", quantile(run.durations, 0.5), middle)
-    yield _step("step_time.mean", "mean step", steps.mean_ns, _about(run, steps.mean_ns))
-    yield _step("step_time.p95", "95th percentile", quantile(run.durations, 0.95), late)
-    by_sample = time_a_sample(run)
-    size = run.samples_per_step
-    yield _step(
-        "sample_time",
-        "median a sample",
-        by_sample.value if by_sample else None,
-        by_sample,
-    )
-    yield Reading("samples_per_step", "steps", "samples a step", "count", NEITHER, size)
-    yield _step("step_time.first", "warm-up (first step)", first.duration_ns if first else None)
-    yield _step(
-        "step_time.traced",
-        "mean traced step",
-        apart.traced_ns / apart.traced_count if apart.traced_count else None,
-    )
-    yield Reading("steps", "steps", "steps", "count", NEITHER, steps.count)
-    yield Reading("duration", "steps", "duration of the run", "ns", NEITHER, run.facts.duration_ns)
-
-
-def _phases(run: RunFacts) -> Iterator[Reading]:
-    known = run.facts.steps.phases_ns
-    for phase in PHASES:
-        mean_ns = known.get(phase)
-        estimate = None
-        if mean_ns is not None:
-            estimate = _about(run, mean_ns, run.phase(phase))
-        yield Reading(f"phase[{phase}]", "phases", phase, "ns", LOWER, mean_ns, estimate)
-
-
-def _throughput(run: RunFacts) -> Iterator[Reading]:
-    steps = run.facts.steps
-    error = _relative_error(run)
-    for metric, label, value in (
-        ("throughput.samples", "samples a second", steps.samples_per_s),
-        ("throughput.steps", "steps a second", steps.steps_per_s),
-    ):
-        estimate = None
-        if value is not None and error is not None:
-            estimate = Estimate(value, value * error.error, error.freedom)
-        yield Reading(metric, "throughput", label, "per_s", HIGHER, value, estimate)
-
-
-def _compile(run: RunFacts) -> Iterator[Reading]:
-    totals = run.facts.compile
-    if run.facts.process is None:
-        return
-    for metric, label, value, better in (
-        ("compile.count", "compiles", totals.count, LOWER),
-        ("compile.recompiles", "recompiles", totals.recompiles, LOWER),
-        ("compile.graph_breaks", "graph breaks", totals.graph_breaks, LOWER),
-        ("compile.retraces", "retraces", totals.retraces, LOWER),
-        ("compile.cache_hits", "cache hits", totals.cache_hits, HIGHER),
-        ("compile.cache_misses", "cache misses", totals.cache_misses, LOWER),
-        ("compile.cache_bypasses", "cache bypasses", totals.cache_bypasses, LOWER),
-    ):
-        yield Reading(metric, "compile", label, "count", better, value)
-    yield Reading("compile.time", "compile", "compile time", "ns", LOWER, totals.total_ns)
-    yield Reading(
-        "compile.steps_time",
-        "compile",
-        "in steps after the first that compiled",
-        "ns",
-        LOWER,
-        run.apart.compiled_ns,
-    )
-
-
-def _memory(run: RunFacts) -> Iterator[Reading]:
-    memory = run.summary.memory
-    for metric, label, value in (
-        ("memory.peak", "allocated at most", memory.allocated_peak_bytes),
-        ("memory.reserved_peak", "reserved at most", memory.reserved_peak_bytes),
-        ("memory.rss", "host memory at most", run.peak_rss_bytes),
-    ):
-        yield Reading(metric, "memory", label, "bytes", LOWER, value)
-
-
-def _kernels(run: RunFacts) -> Iterator[Reading]:
-    kernels = run.summary.kernels
-    for metric, label, unit, better, value in (
-        ("kernels.busy", "device busy", "ratio", HIGHER, kernels.busy_ratio),
-        ("kernels.overlap", "communication overlapped", "ratio", HIGHER, kernels.overlap_ratio),
-        ("kernels.host_wait", "waits for the host, a step", "ns", LOWER, kernels.host_wait_ns),
-        ("kernels.kernel_wait", "waits between kernels, a step", "ns", LOWER,
-         kernels.kernel_wait_ns),
-    ):  # fmt: skip
-        yield Reading(metric, "kernels", label, unit, better, value)
-
-
-@dataclass(frozen=True)
-class _DeviceFigure:
-    name: str
-    label: str
-    unit: str
-    better: str
-    of: Callable[[DeviceSample], float | None]
-    highest: bool = False
-    """Over several devices: the highest, and not the mean."""
-
-
-_DEVICE_FIGURES = (
-    _DeviceFigure("utilization", "utilisation", "ratio", HIGHER, lambda s: s.utilization_ratio),
-    _DeviceFigure("memory", "memory used", "bytes", LOWER, lambda s: s.memory_used_bytes, True),
-    _DeviceFigure("power", "power", "watts", NEITHER, lambda s: s.power_w),
-    _DeviceFigure("temperature", "temperature", "celsius", LOWER, lambda s: s.temperature_c, True),
-)
-
-
-def _devices(run: RunFacts) -> Iterator[Reading]:
-    """Of all devices that the run uses, and of each where there are several."""
-    used = run.facts.used_devices
-    groups: list[tuple[str, Sequence[Device]]] = [("gpu", used)]
-    if len(used) > 1:
-        groups += [(f"gpu[{device.index}]", (device,)) for device in used]
-    for metric, devices in groups:
-        means = [run.facts.device_means.get(device.id) for device in devices]
-        known = [mean for mean in means if mean is not None]
-        name = metric.removeprefix("gpu").strip("[]")
-        for figure in _DEVICE_FIGURES:
-            values = [value for mean in known if (value := figure.of(mean)) is not None]
-            value = _together(values, figure.highest)
-            label = f"GPU {name} {figure.label}" if name else f"GPU {figure.label}"
-            full = f"{metric}.{figure.name}"
-            yield Reading(full, "devices", label, figure.unit, figure.better, value)
-        label = f"GPU {name} throttled" if name else "GPU throttled"
-        read = [device for device in devices if device.id in run.facts.device_means]
-        throttled = _together([_throttled(run, device) for device in read], True)
-        yield Reading(f"{metric}.throttled", "devices", label, "ratio", LOWER, throttled)
-
-
-def _host(run: RunFacts) -> Iterator[Reading]:
-    host, facts = run.facts.host, run.facts
-    governor = facts.governor
-    for metric, label, unit, better, value in (
-        ("host.cpu", "CPU of all cores", "ratio", NEITHER, host.cpu_ratio if host else None),
-        ("host.run_cpu", "cores that the run held", "count", NEITHER,
-         host.run_cpu_ratio if host else None),
-        ("host.contention", "cores held by others, none free", "ratio", LOWER,
-         run.contention_ratio),
-        ("host.memory", "memory used", "bytes", LOWER, host.memory_used_bytes if host else None),
-        ("overhead", "fwtop's own cost", "ratio", NEITHER,
-         governor.measured_ratio if governor else None),
-    ):  # fmt: skip
-        yield Reading(metric, "host", label, unit, better, value)
-
-
-def _step(
-    metric: str, label: str, value: float | None, estimate: Estimate | None = None
-) -> Reading:
-    return Reading(metric, "steps", label, "ns", LOWER, value, estimate)
-
-
-def _about(
-    run: RunFacts, value: float | None, series: Sequence[float] | None = None
-) -> Estimate | None:
-    """A mean over all steady steps, with the error that the sampled ones tell."""
-    error = _relative_error(run, series)
-    if value is None or error is None:
-        return None
-    return Estimate(value, value * error.error, error.freedom)
-
-
-def _relative_error(run: RunFacts, series: Sequence[float] | None = None) -> Estimate | None:
-    mean = run.resampled.mean(series)
-    return Estimate(1, mean.error / mean.value, mean.freedom) if mean and mean.value > 0 else None
-
-
-def _throttled(run: RunFacts, device: Device) -> float:
-    """The largest share of the readings that one reason had which is not the user's own."""
-    reasons = run.facts.throttled.get(device.id, {})
-    return max(
-        (had / told for reason, (had, told) in reasons.items()
-         if told and reason not in NO_THROTTLE),
-        default=0.0,
-    )  # fmt: skip
-
-
-def _measured(run: RunFacts) -> set[str]:
-    return set(run.facts.steps.phases_ns)
-
-
-def _together(values: Sequence[float], highest: bool) -> float | None:
-    if not values:
-        return None
-    return max(values) if highest else sum(values) / len(values)
-
-
-def _compared(row: Sequence[Reading | None], runs: Sequence[RunFacts]) -> ComparedFigure:
-    like = next(reading for reading in row if reading is not None)
-    base = row[0]
+def _compared(row: Row, sides: Sequence[SideFacts]) -> ComparedFigure:
+    like = next(reading for side in row for reading in side)
     return ComparedFigure(
         metric=like.metric,
         section=like.section,
         label=like.label,
         unit=like.unit,
         better=like.better,
-        values=tuple(None if reading is None else reading.value for reading in row),
+        values=tuple(_value(readings_of_side) for readings_of_side in row),
         changes=(
             None,
             *(
-                None if base is None or other is None else _change(base, other, runs[0], run)
-                for other, run in zip(row[1:], runs[1:], strict=True)
+                _change(row[0], other, sides[0], side)
+                for other, side in zip(row[1:], sides[1:], strict=True)
             ),
         ),
     )
 
 
-def _change(base: Reading, other: Reading, one: RunFacts, two: RunFacts) -> Change | None:
-    if base.value is None or other.value is None:
+def _value(row: Sequence[Reading]) -> float | None:
+    known = [reading.value for reading in row if reading.value is not None]
+    # What never differs stays as it is, a count whole.
+    return known[0] if len(set(known)) == 1 else fmean(known) if known else None
+
+
+def _change(
+    base: Sequence[Reading], other: Sequence[Reading], one: SideFacts, two: SideFacts
+) -> Change | None:
+    before, after = _value(base), _value(other)
+    if before is None or after is None:
         return None
-    if base.metric == "step_time":
-        return step_change(one, two) or plain_change(base.value, other.value)
-    if base.metric == "phase[other]" and _measured(one) != _measured(two):
+    like = base[0]
+    if like.metric == "phase[other]" and _measured(one) != _measured(two):
         return None  # what other phases leave is of no use where they are not the same
-    if base.metric == "sample_time":
-        return sample_change(one, two)
-    if base.estimate is None or other.estimate is None:
-        return plain_change(base.value, other.value)
-    tolerated = tolerance(one, two)
-    if base.section == "throughput":
+    if like.metric in ("step_time", "sample_time"):
+        found = (step_change if like.metric == "step_time" else sample_change)(one, two)
+        return plain_change(before, after, FEW_STEPS) if found is None else found
+    both = repeats.estimates(_in_runs(base), _in_runs(other))
+    if both is None:
+        return plain_change(before, after, FEW_STEPS if like.of_steps else READ_ONCE)
+    tolerated = still(one, two)
+    if like.unit in ("ns", "per_s"):
+        tolerated = tolerance(one, two)
+    if like.unit == "per_s":
         tolerated = inverse(tolerated)
-    return sampled_change(base.estimate, other.estimate, tolerated)
+    return sampled_change(*both, tolerated, too_little=_too_little(base, other, one, two))
 
 
-def _judged_together(
-    rows: list[ComparedFigure], family: Sequence[ComparedFigure]
-) -> list[ComparedFigure]:
-    """Figures that answer one question (which phase was it?) stand only as so many do."""
+def _too_little(
+    base: Sequence[Reading], other: Sequence[Reading], one: SideFacts, two: SideFacts
+) -> str | None:
+    if repeated(one, two):
+        return None if repeats.enough(len(base), len(other)) else FEW_RUNS
+    return too_little(one, two)
+
+
+def _in_runs(row: Sequence[Reading]) -> list[Measured]:
+    return [
+        Measured(reading.value, reading.estimate) for reading in row if reading.value is not None
+    ]
+
+
+def _measured(side: SideFacts) -> set[str]:
+    return {phase for run in side.runs for phase in run.facts.steps.phases_ns}
+
+
+def _judged_together(rows: Sequence[ComparedFigure], section: str) -> list[ComparedFigure]:
+    """Figures that answer one question stand only as so many of them do."""
+    family = [row for row in rows if row.section == section]
     replaced: dict[str, ComparedFigure] = {row.metric: row for row in family}
     for place in range(1, len(family[0].changes) if family else 1):
         told = [
@@ -313,9 +139,12 @@ def _judged_together(
     return [replaced.get(row.metric, row) for row in rows]
 
 
-def _as_noise(changes: Iterable[Change | None], place: int) -> tuple[Change | None, ...]:
+def _as_noise(changes: Sequence[Change | None], place: int) -> tuple[Change | None, ...]:
+    """What does not stand is noise, unless it is unknown already."""
     return tuple(
-        replace(change, noise=True) if number == place and change is not None else change
+        replace(change, noise=True)
+        if number == place and change is not None and change.noise is False
+        else change
         for number, change in enumerate(changes)
     )
 

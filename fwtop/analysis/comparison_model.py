@@ -5,7 +5,8 @@ Unknown is None, in JSON null. `fwtop.comparison` says what each figure is of.
 
 The first run is the baseline. A tuple that is *one a run* has the runs' order, the baseline's
 first; in a tuple of changes the baseline's own place is None, and so is that of a run where one of
-the two figures is not known.
+the two figures is not known. Where a side of the comparison was run several times, one run here
+stands for all of its repeats: its figures are means over them.
 """
 
 from __future__ import annotations
@@ -23,20 +24,39 @@ SECTIONS = (
     "compile",
     "memory",
     "kernels",
+    "classes",
+    "input",
     "devices",
     "host",
 )
 """Of `Comparison.figures`, in the order in which views show them."""
-UNITS = ("ns", "bytes", "ratio", "count", "per_s", "watts", "celsius")
+UNITS = ("ns", "bytes", "ratio", "count", "per_s", "watts", "celsius", "flops", "flops_per_s")
 """Of a figure's values; a `ratio` is 0..1."""
 
 
 @dataclass(frozen=True)
+class Repeat:
+    """One run of a side."""
+
+    path: str
+    id: str
+    started_unix_ns: int
+    state: str
+    exit_status: int | None
+    steady_count: int
+    """Steps without the first, the traced and the compiled."""
+    median_ns: float | None
+    """The median of its steady steps."""
+    steps_traced: int
+
+
+@dataclass(frozen=True)
 class ComparedRun:
-    """One of the runs, as a column's head and its explanation."""
+    """One of the runs, as a column's head and its explanation; with repeats, of the first one."""
 
     label: str
-    """Short and different from the other runs': its name, its file's name, or its id."""
+    """Short and different from the other runs': its name, its file's name, or its id; what the
+    repeats' have in common, and how many there are."""
     path: str
     id: str
     name: str | None
@@ -60,8 +80,10 @@ class ComparedRun:
     """What bounds a step: `optimizer`, `forward` …"""
     samples_per_step: float | None
     windows: int
-    """Trace windows that the operators come from."""
+    """Trace windows that the operators come from, of all repeats."""
     steps_traced: int
+    repeats: tuple[Repeat, ...]
+    """The runs of this side: one, or several."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +119,8 @@ class Change:
     """Of a rank test (the median step) or a t test."""
     noise: bool | None
     """True: cannot be told from noise. None: nothing says."""
+    unsure: str | None
+    """Why nothing says: `too few steps`, `too few runs`, `steps drift`, `read once a run`."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +144,10 @@ class ComparedFigure:
 
 @dataclass(frozen=True)
 class StepTimes:
-    """The steps of one run's lead process, and what its statistics rest on."""
+    """The steps of one run's lead process, and what its statistics rest on.
+
+    Of repeats, counts are sums, and times means over the runs.
+    """
 
     count: int
     """All of them."""
@@ -152,7 +179,7 @@ class Verdict:
     """Whether a run is slower or faster than the baseline, in plain words."""
 
     direction: str
-    """`slower`, `faster`, `noise`, or `unknown` where a run has too few steps."""
+    """`slower`, `faster`, `noise`, or `unknown` where there are too few steps or runs to tell."""
     per: str
     """`step`, or `sample` where the runs' steps are of different sizes."""
     ratio: float | None
@@ -160,6 +187,9 @@ class Verdict:
     interval: Interval | None
     p_value: float | None
     text: str
+    covers: str | None
+    """What the interval is of: `within_runs`, where both sides are one run and nothing tells how
+    far runs of the same program differ; `between_runs`; None without an interval."""
 
 
 @dataclass(frozen=True)
@@ -187,7 +217,8 @@ class OperatorChange:
     p_value: float | None
     """Of a t test over the windows, each row by itself."""
     noise: bool | None
-    """True: within what trace windows differ by anyway. None: fewer than four windows to say."""
+    """True: within what trace windows differ by anyway, or with repeats, what runs do. None: fewer
+    than four windows to say."""
     calls_delta: float
     """Calls a traced step: the run's less the baseline's."""
     step_share: float | None
@@ -282,3 +313,5 @@ class Comparison:
     """Most change first; of several runs, that of the one which changed most."""
     findings: tuple[ComparedFinding, ...]
     """Those that came first, then went, then stayed; the gravest first."""
+    coverage: str
+    """What the intervals cover, in words: the spread within the runs only, or between runs too."""

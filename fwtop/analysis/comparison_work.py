@@ -1,5 +1,5 @@
-"""Operators, kernels and families of several runs side by side: what changed, and what of it is
-more than trace windows differ by anyway.
+"""Operators, kernels and families of several sides beside each other: what changed, and what of it
+is more than trace windows, and with repeats of a side its runs, differ by anyway.
 
 Figures are per traced step. An operator's name says which framework it is of, so between
 frameworks only families can be compared; each operator is then `added` or `deleted`.
@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from math import sqrt
 from typing import TypeVar
 
-from fwtop.analysis.comparison_facts import DetailSums, RunFacts, TracedWork, WorkSums
+from fwtop.analysis import repeats
+from fwtop.analysis.comparison_facts import DetailSums, SideFacts, TracedWork, WorkSums
 from fwtop.analysis.comparison_model import (
     ComparedDetail,
     ComparedFamily,
@@ -21,7 +22,15 @@ from fwtop.analysis.comparison_model import (
     OperatorChange,
     OperatorSide,
 )
-from fwtop.analysis.comparison_noise import SMALLEST, STILL, Tolerance, ratio_of, tolerance
+from fwtop.analysis.comparison_noise import (
+    SMALLEST,
+    Tolerance,
+    ratio_of,
+    still,
+    tolerance,
+    too_few_runs,
+)
+from fwtop.analysis.repeats import Measured
 from fwtop.analysis.significance import Estimate, false_discoveries, welch
 
 FEWEST_WINDOWS = 4
@@ -30,32 +39,42 @@ FEWEST_WINDOWS = 4
 Row = TypeVar("Row", ComparedFamily, ComparedOperator, ComparedKernel)
 Sums = TypeVar("Sums", WorkSums, DetailSums)
 Key = TypeVar("Key")
+OfSide = tuple[Sums | None, ...]
+"""One of work in a side: of each of its runs that have windows; None where one did not have it."""
 Sides = tuple[OperatorSide | None, ...]
 Changes = tuple[OperatorChange | None, ...]
 
 
 @dataclass(frozen=True)
 class Baseline:
-    """What rows are compared with, for every run: None in its own place."""
+    """What rows are compared with, for every side: None in its own place."""
 
-    works: tuple[TracedWork, ...]
+    works: tuple[tuple[TracedWork, ...], ...]
+    """By side, of the runs that have windows."""
     tolerances: tuple[Tolerance | None, ...]
+    """Of times on the host."""
+    still: tuple[Tolerance | None, ...]
+    """Of those on a device: a kernel runs as long however busy the host is."""
+    few_runs: tuple[bool, ...]
+    """Whether there are repeats, and too few of them to call a difference noise."""
     step_deltas_ns: tuple[float | None, ...]
     """The mean step's change, where it is none of noise."""
 
 
 def compare_work(
-    runs: Sequence[RunFacts], step_deltas_ns: Sequence[float | None]
+    sides: Sequence[SideFacts], step_deltas_ns: Sequence[float | None]
 ) -> tuple[ComparedFamily, ...]:
     """Families with their operators and kernels, most change first."""
     base = Baseline(
-        tuple(run.work for run in runs),
-        (None, *(tolerance(runs[0], run) for run in runs[1:])),
+        tuple(side.works for side in sides),
+        (None, *(tolerance(sides[0], side) for side in sides[1:])),
+        (None, *(still(sides[0], side) for side in sides[1:])),
+        (False, *(too_few_runs(sides[0], side) for side in sides[1:])),
         tuple(step_deltas_ns),
     )
-    operators = _stand_together(_operators(base))
-    kernels = _stand_together(_kernels(base))
-    families = _stand_together(_families(base, bool(operators)))
+    operators = _stand_together(_operators(base), base)
+    kernels = _stand_together(_kernels(base), base)
+    families = _stand_together(_families(base, bool(operators)), base)
     return tuple(
         replace(
             family,
@@ -79,9 +98,8 @@ def _key(row: ComparedFamily) -> tuple[str, str]:
 def _families(base: Baseline, by_operator: bool) -> list[ComparedFamily]:
     """By their operators; families that only kernels have, and where a trace holds nothing but
     kernels, by those."""
-    of_operators = [work.families if by_operator else () for work in base.works]
-    found = _aligned(of_operators, _named)
-    of_kernels = _aligned([work.kernel_families for work in base.works], _named)
+    found = _aligned(base, lambda work: work.families if by_operator else (), _named)
+    of_kernels = _aligned(base, lambda work: work.kernel_families, _named)
     for key, row in of_kernels.items():
         found.setdefault(key, row)
     return [
@@ -91,23 +109,20 @@ def _families(base: Baseline, by_operator: bool) -> list[ComparedFamily]:
 
 
 def _operators(base: Baseline) -> list[ComparedOperator]:
-    found = _aligned([work.operators for work in base.works], _named)
+    found = _aligned(base, lambda work: work.operators, _named)
     details = _details(base)
     rows = []
     for (name, device), row in found.items():
-        family = next(sums.family for sums in row if sums is not None)
+        family = _any(row).family
         own = tuple(details.get(name, ())) if device == "cpu" or (name, "cpu") not in found else ()
         rows.append(ComparedOperator(name, family, device, *_compared(base, row), details=own))
     return rows
 
 
 def _kernels(base: Baseline) -> list[ComparedKernel]:
-    found = _aligned([work.kernels for work in base.works], lambda s: s.name)
+    found = _aligned(base, lambda work: work.kernels, lambda s: s.name)
     return [
-        ComparedKernel(
-            name, next(sums.family for sums in row if sums is not None), *_compared(base, row)
-        )
-        for name, row in found.items()
+        ComparedKernel(name, _any(row).family, *_compared(base, row)) for name, row in found.items()
     ]
 
 
@@ -117,16 +132,13 @@ def _named(sums: WorkSums) -> tuple[str, str]:
 
 def _details(base: Baseline) -> dict[str, list[ComparedDetail]]:
     """By operator: shapes and the like, where the baseline and another run tell them."""
-    deep = [work.deep_steps > 0 for work in base.works]
+    deep = [any(work.deep_steps for work in works) for works in base.works]
     if not deep[0] or not any(deep[1:]):
         return {}
-    found = _aligned([work.details for work in base.works], lambda s: (s.name, s.kind, s.value))
+    found = _aligned(base, lambda work: work.details, lambda s: (s.name, s.kind, s.value))
     by_name: dict[str, list[ComparedDetail]] = {}
     for (name, kind, value), row in found.items():
-        sides = tuple(
-            None if sums is None else _detail_side(sums, work)
-            for sums, work in zip(row, base.works, strict=True)
-        )
+        sides = tuple(_detail_side(*pair) for pair in zip(row, base.works, strict=True))
         changes = _changes(base, sides, deep)
         by_name.setdefault(name, []).append(ComparedDetail(kind, value, sides, changes))
     for details in by_name.values():
@@ -135,60 +147,89 @@ def _details(base: Baseline) -> dict[str, list[ComparedDetail]]:
 
 
 def _aligned(
-    rows: Sequence[Iterable[Sums]], key: Callable[[Sums], Key]
-) -> dict[Key, list[Sums | None]]:
-    """By key, the sums of each run."""
-    found: dict[Key, list[Sums | None]] = {}
-    for place, sums_of_run in enumerate(rows):
-        for sums in sums_of_run:
-            found.setdefault(key(sums), [None] * len(rows))[place] = sums
-    return found
+    base: Baseline,
+    of: Callable[[TracedWork], Iterable[Sums]],
+    key: Callable[[Sums], Key],
+) -> dict[Key, list[OfSide[Sums]]]:
+    """By key, the sums of each side's runs."""
+    found: dict[Key, list[list[Sums | None]]] = {}
+    for place, works in enumerate(base.works):
+        for number, work in enumerate(works):
+            for sums in of(work):
+                name = key(sums)
+                if name not in found:
+                    found[name] = [[None] * len(works) for works in base.works]
+                found[name][place][number] = sums
+    return {name: [tuple(side) for side in row] for name, row in found.items()}
 
 
-def _compared(base: Baseline, row: Sequence[WorkSums | None]) -> tuple[Sides, Changes]:
-    sides = tuple(
-        None if sums is None else _side(sums, work)
-        for sums, work in zip(row, base.works, strict=True)
-    )
-    changes = list(_changes(base, sides, [work.steps > 0 for work in base.works]))
-    before = _estimate(row[0], base.works[0])
+def _any(row: Sequence[OfSide[WorkSums]]) -> WorkSums:
+    return next(sums for side in row for sums in side if sums is not None)
+
+
+def _compared(base: Baseline, row: Sequence[OfSide[WorkSums]]) -> tuple[Sides, Changes]:
+    sides = tuple(_side(*pair) for pair in zip(row, base.works, strict=True))
+    changes = list(_changes(base, sides, [bool(works) for works in base.works]))
+    tolerances = base.tolerances if _any(row).device == "cpu" else base.still
+    before = _measured(row[0], base.works[0])
     for place, change in enumerate(changes):
-        after = _estimate(row[place], base.works[place])
-        if change is not None and before is not None and after is not None:
-            tolerated = base.tolerances[place] if _on_host(row) else STILL
-            within = tolerated is not None and tolerated.holds(change.ratio or 0.0)
-            p_value = 1.0 if within and change.ratio is not None else welch(before, after)
-            changes[place] = replace(change, p_value=p_value)
+        both = repeats.estimates(before, _measured(row[place], base.works[place]))
+        tolerated = tolerances[place]
+        if change is not None and both is not None and tolerated is not None:
+            within = change.ratio is not None and tolerated.holds(change.ratio)
+            changes[place] = replace(change, p_value=1.0 if within else welch(*both))
     return sides, tuple(changes)
 
 
-def _on_host(row: Sequence[WorkSums | None]) -> bool:
-    """Whether other programs can stretch it: a kernel runs as long however busy the host is."""
-    return any(sums is not None and sums.device == "cpu" for sums in row)
-
-
-def _side(sums: WorkSums, work: TracedWork) -> OperatorSide:
-    per = max(1, work.steps)
-    rates = _estimate(sums, work, fewest=2)
+def _side(sums: OfSide[WorkSums], works: Sequence[TracedWork]) -> OperatorSide | None:
+    known = [one for one in sums if one is not None]
+    if not known:
+        return None
+    per = max(1, sum(work.steps for work in works))
+    totals = [one.total_ns for one in known if one.total_ns is not None]
     return OperatorSide(
-        calls=round(sums.calls / per, 3),
-        self_ns=round(sums.self_ns / per, 1),
-        total_ns=None if sums.total_ns is None else round(sums.total_ns / per, 1),
-        spread_ns=round(rates.error * sqrt(work.windows), 1) if rates else None,
+        calls=round(sum(one.calls for one in known) / per, 3),
+        self_ns=round(sum(one.self_ns for one in known) / per, 1),
+        total_ns=round(sum(totals) / per, 1) if len(totals) == len(known) else None,
+        spread_ns=_spread_ns(sums, works),
     )
 
 
-def _detail_side(sums: DetailSums, work: TracedWork) -> OperatorSide:
-    per = max(1, work.deep_steps)
+def _spread_ns(sums: OfSide[WorkSums], works: Sequence[TracedWork]) -> float | None:
+    """Standard deviation of self time a step between windows; with repeats, within the runs."""
+    told = [
+        (estimate.error**2 * work.windows, estimate.freedom)
+        for one, work in zip(sums, works, strict=True)
+        if (estimate := _within(one, work, fewest=2)) is not None
+    ]
+    if not told:
+        return None
+    variance = sum(part * freedom for part, freedom in told) / sum(f for _, f in told)
+    return round(sqrt(variance), 1)
+
+
+def _detail_side(sums: OfSide[DetailSums], works: Sequence[TracedWork]) -> OperatorSide | None:
+    known = [one for one in sums if one is not None]
+    if not known:
+        return None
+    per = max(1, sum(work.deep_steps for work in works))
     return OperatorSide(
-        calls=round(sums.calls / per, 3),
-        self_ns=round(sums.self_ns / per, 1),
-        total_ns=round(sums.total_ns / per, 1),
+        calls=round(sum(one.calls for one in known) / per, 3),
+        self_ns=round(sum(one.self_ns for one in known) / per, 1),
+        total_ns=round(sum(one.total_ns for one in known) / per, 1),
         spread_ns=None,
     )
 
 
-def _estimate(
+def _measured(sums: OfSide[WorkSums], works: Sequence[TracedWork]) -> list[Measured]:
+    """Self time a step in each run; 0 where it did not run."""
+    return [
+        Measured((one.self_ns if one else 0) / max(1, work.steps), _within(one, work))
+        for one, work in zip(sums, works, strict=True)
+    ]
+
+
+def _within(
     sums: WorkSums | None, work: TracedWork, fewest: int = FEWEST_WINDOWS
 ) -> Estimate | None:
     """Self time a step over the windows, those without it counted as 0; None with too few."""
@@ -232,8 +273,11 @@ def _change(
     return OperatorChange(delta_ns, ratio, status, None, None, calls_delta, share)
 
 
-def _stand_together(rows: list[Row]) -> list[Row]:
-    """Among hundreds of rows some differ by chance: they stand only as so many do."""
+def _stand_together(rows: list[Row], base: Baseline) -> list[Row]:
+    """Among hundreds of rows some differ by chance: they stand only as so many do.
+
+    What does not is noise, or unknown with too few repeats to call it so.
+    """
     runs = len(rows[0].changes) if rows else 0
     noises: dict[tuple[int, int], bool] = {}
     for place in range(1, runs):
@@ -244,7 +288,8 @@ def _stand_together(rows: list[Row]) -> list[Row]:
         ]
         standing = false_discoveries([p_value for _, p_value in told])
         for (number, _), stands in zip(told, standing, strict=True):
-            noises[number, place] = not stands
+            if stands or not base.few_runs[place]:
+                noises[number, place] = not stands
     return [
         replace(
             row,

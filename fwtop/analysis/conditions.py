@@ -19,8 +19,9 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from math import isfinite
 
-from fwtop.analysis.metrics import DEVICES, METRICS, WORK
+from fwtop.analysis.metrics import DEVICES, METRICS, NAMED, WORK
 from fwtop.recording.model import PHASES
+from fwtop.recording.window_model import STEP_CLASSES
 
 LONGEST = 4_000
 """Characters of a condition; a C++ kernel's name takes some hundreds."""
@@ -39,11 +40,15 @@ _SCALES = {
     "ratio": {"%": 0.01, "": 1.0},
     "count": {"": 1.0, "k": 1e3, "M": 1e6},
     "per_s": {"": 1.0, "/s": 1.0, "k": 1e3, "M": 1e6},
+    "flops": {"": 1.0, "FLOP": 1.0, "MFLOP": 1e6, "GFLOP": 1e9, "TFLOP": 1e12, "PFLOP": 1e15},
+    "flops_per_s": {"": 1.0, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15},
 }  # fmt: skip
 _EXAMPLES = {
     "ns": "5ms", "bytes": "512MiB", "watts": "300W", "celsius": "80C", "ratio": "90%",
-    "count": "3", "per_s": "1000",
+    "count": "3", "per_s": "1000", "flops": "12TFLOP", "flops_per_s": "30T",
 }  # fmt: skip
+ONE_OF = {"phase": ("phases", PHASES), "step_class": ("classes", STEP_CLASSES)}
+"""What may stand in the brackets, where that is known: what they are, and which."""
 _TOKEN = re.compile(
     r"\s*(?:(?P<name>[A-Za-z_]\w*)|(?P<comparator>>=|<=|>|<)|(?P<mark>[][.+-])|(?P<end>$)|"
     r"(?P<number>(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?))"
@@ -184,17 +189,14 @@ class _Parser:
     ) -> Metric:  # fmt: skip
         start, argument_start = places
         whole = ".".join((name, *(part for part, _ in names)))
-        if name == "phase":
-            if argument not in PHASES:
-                near = _known(argument or "", PHASES)
-                raise self._error(argument_start, "phase needs one of the phases", near)
-            if names:
-                raise self._error(names[0][1], f"a phase has no {names[0][0]}")
-            return Metric(written, f"phase[{argument}]", None, "", None, "ns")
+        if name in NAMED:
+            return self._named(written, name, argument, argument_start, names)
         if whole not in METRICS:
             near = _known(
-                whole, [*METRICS, *(f"{work}[NAME].self" for work in WORK), "phase[NAME]"]
-            )
+                whole,
+                [*METRICS, *(f"{work}[NAME].self" for work in WORK),
+                 *(f"{name}[NAME]" for name in NAMED)],
+            )  # fmt: skip
             raise self._error(start, f"there is no metric {whole}", near)
         unit = METRICS[whole][0]
         if argument is None:
@@ -205,6 +207,23 @@ class _Parser:
             return Metric(written, f"gpu[{int(argument)}].{names[0][0]}", None, "", None, unit)
         needs = "the number of a GPU" if name == "gpu" else "nothing"
         raise self._error(argument_start, f"{name} takes {needs} in brackets")
+
+    def _named(
+        self, written: str, name: str, argument: str | None, place: int,
+        names: list[tuple[str, int]],
+    ) -> Metric:  # fmt: skip
+        unit, example, _ = NAMED[name]
+        among = ONE_OF.get(name)
+        if among is not None and argument not in among[1]:
+            needed = f"{name} needs one of the {among[0]}"
+            raise self._error(place, needed, _known(argument or "", among[1]))
+        if not argument:
+            raise self._error(
+                place, f"{name} needs a name in brackets", f"as in `{name}[{example}] > +10%`"
+            )
+        if names:
+            raise self._error(names[0][1], f"{name}[{argument}] has no {names[0][0]}")
+        return Metric(written, f"{name}[{argument}]", None, "", None, unit)
 
     def _comparator(self) -> str:
         kind, text, start = self._token()

@@ -2,8 +2,9 @@
 
 The bound is judged on the point estimate, so that what is read is what is judged. A change that is
 noise does not fail, however large: it is no change that anybody could find again. Where nothing
-tells whether it is noise (a warm-up, a peak, too few trace windows), and for a bound on the figure
-itself, the point estimate alone decides. What is not known fails: a gate that cannot see is shut.
+tells whether it is noise (a warm-up, a peak, too few steps, runs or trace windows), and for a bound
+on the figure itself, the point estimate alone decides, and the words say that it is uncertain. What
+is not known fails: a gate that cannot see is shut.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from fwtop.analysis.comparison_model import (
     OperatorChange,
     OperatorSide,
 )
-from fwtop.analysis.comparison_steps import interval_text, signed_percent
+from fwtop.analysis.comparison_words import interval_text, signed_percent
 from fwtop.analysis.conditions import Condition, Metric
 from fwtop.analysis.metrics import FINDINGS
 from fwtop.formatting import format_figure
@@ -110,7 +111,8 @@ def _figures(condition: Condition, reading: _Reading, label: str) -> str:
     if reading.noise:
         details.append("noise")
     elif reading.noise is None:
-        details.append("whether it is noise is not known")
+        why = reading.change.unsure if reading.change is not None else None
+        details.append(f"whether it is noise is not known{f': {why}' if why else ''}")
     return f"{text}, {against}: {', '.join(details)}"
 
 
@@ -124,7 +126,8 @@ def _reading(metric: Metric, comparison: Comparison, place: int) -> _Reading:
         return _throughput(figures, place)
     figure = figures.get(metric.subject)
     if figure is None:
-        return _Reading(None, None, why=f"no run tells {metric.text}")
+        near = _meant(metric.subject, list(figures)) if "[" in metric.subject else ""
+        return _Reading(None, None, why=f"no run tells {metric.text}{near}")
     return _of_figure(figure, place)
 
 

@@ -32,9 +32,21 @@ METRICS = {
     "memory.reserved_peak": ("bytes", "reserved on a device at most"),
     "memory.rss": ("bytes", "host memory of the run at most"),
     "kernels.busy": ("ratio", "device busy in traced steps"),
+    "kernels.utilization": ("ratio", "of the traced steps, some kernel ran"),
+    "kernels.sm_efficiency": ("ratio", "of the multiprocessors' time, they had a block"),
+    "kernels.occupancy": ("ratio", "estimated achieved occupancy of the kernels"),
+    "kernels.tensor_cores": ("ratio", "of the kernels' time, that on tensor cores"),
     "kernels.overlap": ("ratio", "communication beside compute"),
     "kernels.host_wait": ("ns", "a traced step's waits for the host"),
     "kernels.kernel_wait": ("ns", "a traced step's waits between kernels"),
+    "kernels.launches": ("count", "launches a traced step"),
+    "kernels.queue_max": ("count", "launched and not yet begun on a stream, at most"),
+    "kernels.launch_delay": ("ns", "median, from the launch's end to the kernel's start"),
+    "kernels.launch_delay.mean": ("ns", "the mean of the same"),
+    "kernels.launch_delay.p95": ("ns", "its 95th percentile"),
+    "mfu": ("ratio", "model FLOPs utilisation, of the devices' peak"),
+    "flops": ("flops", "a step's floating point operations, from deep windows"),
+    "flops.rate": ("flops_per_s", "the same over the steps' time"),
     "gpu.utilization": ("ratio", "mean of the GPUs that are used; gpu[1].utilization is of one"),
     "gpu.memory": ("bytes", "memory used at most"),
     "gpu.power": ("watts", "mean power"),
@@ -48,6 +60,13 @@ METRICS = {
     "findings": ("count", "how many findings; findings[input_bound] is of one code"),
 }
 """Metrics without an argument: unit, and what it is."""
+NAMED = {
+    "phase": ("ns", "backward", "mean of a phase; of input, h2d, forward … other"),
+    "step_class": ("ns", "kernel", "of a traced step's time; kernel, memcpy … cpu_op, other"),
+    "input_stage": ("ns", "Prefetch::Map", "a stage's self time a traced step, by its path"),
+    "memory_holder": ("bytes", "OPERATOR", "held by an operator at a deep window's peak"),
+}
+"""Metrics of a name in brackets that have no attributes: unit, an example, and what it is."""
 WORK = {
     "operator": {"self": "ns", "total": "ns", "calls": "count"},
     "family": {"self": "ns", "calls": "count"},

@@ -1,7 +1,8 @@
 """What differs between runs, and whether it is noise.
 
-The first run is the baseline. Exit status: 0; 1 where a `--fail-on` condition failed or could not
-be judged; 2 where one means nothing.
+The first run is the baseline. With --vs, the runs named before it are repeats of the baseline, and
+those after each --vs repeats of another side. Exit status: 0; 1 where a `--fail-on` condition
+failed or could not be judged; 2 where one means nothing.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pathlib import Path
 from fwtop.analysis.comparison_model import Comparison
 from fwtop.analysis.conditions import Condition, ConditionError, parse
 from fwtop.analysis.judgement import Judgement, judge
-from fwtop.analysis.metrics import METRICS, WORK
+from fwtop.analysis.metrics import METRICS, NAMED, WORK
 from fwtop.cli import sources
 from fwtop.cli.diagnostics import Code, Failure, say
 from fwtop.cli.run import has_terminal
@@ -28,6 +29,8 @@ WIDTH = 100
 """Of the words where no terminal says."""
 NARROWEST, WIDEST = 60, 160
 MOST_RUNS = 16
+MOST_REPEATS = 64
+"""Of all sides together."""
 
 
 def configure(parser: ArgumentParser) -> None:
@@ -38,7 +41,17 @@ def configure(parser: ArgumentParser) -> None:
         "runs",
         nargs="*",
         metavar="RUN",
-        help=f"{sources.WHAT}, or a folder of one run's traces; the first is the baseline",
+        help=f"{sources.WHAT}, or a folder of one run's traces; the first is the baseline, and"
+        " with --vs all of these are its repeats",
+    )
+    parser.add_argument(
+        "--vs",
+        nargs="+",
+        metavar="RUN",
+        action="append",
+        default=[],
+        help="runs of another side: repeats, so that the spread between runs is known; may be"
+        " repeated, as in `fwtop compare base-*.fwtop --vs new-*.fwtop`",
     )
     form = parser.add_mutually_exclusive_group()
     form.add_argument(
@@ -67,17 +80,19 @@ def main(arguments: Namespace) -> int:
     watched = has_terminal() and not (
         arguments.json or arguments.markdown or arguments.text or conditions
     )
-    words = _words(arguments.runs)
-    if not words:
+    sides = _sides(arguments.runs, arguments.vs)
+    if not sides:
         return 0
+    words = [word for side in sides for word in side]
+    counts = [len(side) for side in sides]
     with ExitStack() as stack:
         paths = [stack.enter_context(sources.opened([word])) for word in words]
         recordings = [stack.enter_context(open_recording(path)) for path in paths]
         known_as = [_known_as(word, path) for word, path in zip(words, paths, strict=True)]
         if watched:
-            _show(paths, known_as)
+            _show(paths, known_as, counts)
             return 0
-        comparison = compare(recordings, known_as)
+        comparison = compare(recordings, known_as, counts)
     judgements = [one for condition in conditions for one in judge(condition, comparison)]
     sys.stdout.write(_rendered(arguments, comparison, judgements))
     sys.stdout.flush()
@@ -108,6 +123,29 @@ def _say_error(error: ConditionError) -> None:
         say(f"  {ellipsis_middle(printable(error.next), 400)}")
 
 
+def _sides(words: list[str], others: list[list[str]]) -> list[list[str]]:
+    """The runs to compare, by side: each run its own, unless there are others.
+
+    Picked on a screen where none is named; none if the user left it.
+    """
+    if not others:
+        return [[word] for word in _words(words)]
+    if not words:
+        raise Failure(
+            Code.USAGE,
+            "the baseline's runs are named before --vs, and there are none",
+            "fwtop compare BASELINE… --vs RUN…",
+        )
+    count = len(words) + sum(map(len, others))
+    if len(others) >= MOST_RUNS or count > MOST_REPEATS:
+        raise Failure(
+            Code.USAGE,
+            f"{count} runs on {len(others) + 1} sides are more than can be read side by side",
+            f"name at most {MOST_REPEATS} runs on {MOST_RUNS} sides",
+        )
+    return [words, *others]
+
+
 def _words(words: list[str]) -> list[str]:
     """The runs to compare, picked on a screen where none is named; none if the user left it."""
     if not words and has_terminal():
@@ -127,7 +165,7 @@ def _words(words: list[str]) -> list[str]:
         raise Failure(
             Code.USAGE,
             f"{len(words)} runs are more than the {MOST_RUNS} that can be read side by side",
-            "compare fewer, or take `fwtop summary RUN --json` of each",
+            "name the repeats of a side after --vs, or compare fewer",
         )
     return words
 
@@ -137,20 +175,20 @@ def _known_as(word: str, path: Path) -> str | None:
     return None if sources.shown([word], path) == str(path) else word
 
 
-def _show(paths: Sequence[Path], known_as: Sequence[str | None]) -> None:
+def _show(paths: Sequence[Path], known_as: Sequence[str | None], repeats: Sequence[int]) -> None:
     """Show the screen. Raises Failure if it fails."""
     from fwtop.cli.compare_markdown import render as markdown
     from fwtop.tui.compare import MOST_RUNS as MOST_SHOWN
     from fwtop.tui.compare import view
 
-    if len(paths) > MOST_SHOWN:
+    if len(repeats) > MOST_SHOWN:
         raise Failure(
             Code.USAGE,
-            f"{len(paths)} runs have no room side by side on a screen, which takes {MOST_SHOWN}",
-            "name fewer, or add --text",
+            f"{len(repeats)} runs have no room side by side on a screen, which takes {MOST_SHOWN}",
+            "name fewer, name repeats of one side after --vs, or add --text",
         )
     try:
-        view(paths, lambda comparison: markdown(comparison, ()), known_as)
+        view(paths, lambda comparison: markdown(comparison, ()), known_as, repeats)
     except RuntimeError as error:
         raise Failure(Code.TERMINAL, str(error), "fwtop compare --text prints it") from error
 
@@ -183,12 +221,13 @@ def _metrics_help() -> str:
         "  +5%     the change relative to the baseline   step_time > +5%, throughput < -5%",
         "  +512MiB the change itself                     memory.peak > +512MiB",
         "  120ms   the run's own figure                  step_time.p95 > 120ms",
-        "A change that is noise does not fail. A metric that a run does not tell does.",
+        "A change that is noise does not fail. Where nothing tells whether it is noise, what was",
+        "measured counts, and the line says so. A metric that a run does not tell fails.",
         "",
         "metrics:",
     ]
     lines += [f"  {name:<24} {what}" for name, (_, what) in METRICS.items()]
-    lines.append(f"  {'phase[backward]':<24} mean of a phase; of input, h2d, forward … other")
+    lines += [f"  {f'{name}[{example}]':<24} {what}" for name, (_, example, what) in NAMED.items()]
     lines += [
         f"  {f'{name}[NAME].{attribute}':<24} per traced step"
         for name, attributes in WORK.items()

@@ -38,6 +38,8 @@ def _blocks(comparison: Comparison, judgements: Sequence[Judgement]) -> Iterator
             who = f"{escaped(run.label)}: " if len(comparison.runs) > 2 else ""
             yield f"**{who}{escaped(verdict.text)}**"
             yield ""
+    yield f"<sub>{escaped(comparison.coverage)}</sub>"
+    yield ""
     if judgements:
         for judgement in judgements:
             yield f"- {SIGNS[judgement.outcome]} {escaped(judgement.text)}"

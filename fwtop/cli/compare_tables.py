@@ -18,7 +18,7 @@ from fwtop.analysis.comparison_model import (
     OperatorChange,
     OperatorSide,
 )
-from fwtop.analysis.comparison_steps import interval_text, signed_percent
+from fwtop.analysis.comparison_words import interval_text, signed_percent
 from fwtop.formatting import (
     UNKNOWN,
     ellipsis_middle,
@@ -34,6 +34,8 @@ TITLES = {
     "compile": "compile",
     "memory": "memory",
     "kernels": "device time",
+    "classes": "a traced step's time",
+    "input": "input pipeline, self time a traced step",
     "devices": "GPUs",
     "host": "host",
 }
@@ -116,6 +118,7 @@ def basis(comparison: Comparison) -> str:
     """What the figures rest on, in a sentence."""
     parts = [
         f"{run.label} {format_count(steps.steady_count)} steady steps"
+        + (f" in {len(run.repeats)} runs" if len(run.repeats) > 1 else "")
         + (f", {format_count(run.steps_traced)} traced" if run.steps_traced else "")
         for run, steps in zip(comparison.runs, comparison.steps, strict=True)
     ]
@@ -169,7 +172,7 @@ def _sureness(change: Change | None) -> str:
     if change.noise:
         return NOISE
     if change.noise is None:
-        return UNSURE
+        return f"{UNSURE} {change.unsure or ''}".rstrip()
     return interval_text(change.interval) if change.interval else ""
 
 

@@ -26,14 +26,16 @@ WIDEST_VALUE = 28
 GAP = "  "
 LEGEND = (
     "noise: within what the figure varies by anyway, or less than other programs can do; ?: nothing"
-    " tells whether it is noise. The first step, traced and compiled steps are no steady ones."
+    " tells whether it is noise, and why. The first step, traced and compiled steps are no steady"
+    " ones."
 )
 
 
 def render(comparison: Comparison, judgements: Sequence[Judgement], columns: int) -> list[str]:
     """The lines: the verdict first, then what it rests on."""
     lines = [*_runs(comparison, columns), ""]
-    lines += [*_verdicts(comparison, columns), ""]
+    lines += _verdicts(comparison, columns)
+    lines += [*wrapped(printable(f"({comparison.coverage})"), columns), ""]
     if judgements:
         lines += [*_judgements(judgements, columns), ""]
     if comparison.notes:
@@ -87,6 +89,7 @@ def _runs(comparison: Comparison, columns: int) -> Iterator[str]:
         yield f"{_name(printable(run.label), width)}  {command}"
         frameworks = ", ".join(f"{one.name} {one.version}" for one in run.frameworks)
         facts = [
+            plural(len(run.repeats), "run") if len(run.repeats) > 1 else "",
             format_moment(run.started_unix_ns),
             format_duration(run.duration_ns),
             f"{steps.steady_count:,} steady of {plural(steps.count, 'step')}",

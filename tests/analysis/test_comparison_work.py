@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from fwtop.analysis.breakdown import steps
-from fwtop.analysis.comparison_facts import RunFacts, TracedWork, WorkSums
+from fwtop.analysis.comparison_facts import RunFacts, SideFacts, TracedWork, WorkSums
 from fwtop.analysis.comparison_model import ComparedKernel
 from fwtop.analysis.comparison_work import compare_work
 from fwtop.analysis.families import family
@@ -21,12 +21,18 @@ from tests.shared_traces import DIFF_CONTROL, DIFF_TEST, shared_trace
 ITERATION = 1010
 
 
-def run_of(work: TracedWork) -> RunFacts:
-    """A run of which only the traced work is known."""
-    return cast(RunFacts, SimpleNamespace(work=work, contention_ratio=None))
+def run_of(*works: TracedWork) -> SideFacts:
+    """A side of which only the traced work is known, of one run or several."""
+    runs = [SimpleNamespace(work=work, contention_ratio=None) for work in works]
+    return SideFacts(cast(tuple[RunFacts, ...], tuple(runs)))
 
 
-def kernels(rows: dict[str, list[float]]) -> RunFacts:
+def repeats(*sides: SideFacts) -> SideFacts:
+    """The runs of several sides as one."""
+    return SideFacts(tuple(run for side in sides for run in side.runs))
+
+
+def kernels(rows: dict[str, list[float]]) -> SideFacts:
     """Kernels by name, with their time in each window of one step."""
     count = max(map(len, rows.values()), default=0)
     sums = tuple(
@@ -39,7 +45,7 @@ def kernels(rows: dict[str, list[float]]) -> RunFacts:
     return run_of(TracedWork(count, count, count, kernels=sums, kernel_families=families))
 
 
-def compared(*runs: RunFacts) -> dict[str, ComparedKernel]:
+def compared(*runs: SideFacts) -> dict[str, ComparedKernel]:
     families = compare_work(runs, [None] * len(runs))
     return {row.name: row for one in families for row in one.kernels}
 
@@ -92,7 +98,7 @@ def test_of_hundreds_that_vary_by_chance_hardly_one_stands() -> None:
     """At 5 % each, some 20 of 400 would."""
     random = Random(5)
 
-    def windows() -> RunFacts:
+    def windows() -> SideFacts:
         return kernels({f"k{n}": [random.gauss(1000, 100) for _ in range(8)] for n in range(400)})
 
     noises = [row.changes[1].noise for row in compared(windows(), windows()).values()
@@ -106,3 +112,41 @@ def test_a_run_without_windows_deletes_nothing() -> None:
     row: Any = found["a"]
     assert row.changes == (None, None, None)
     assert row.sides[1:] == (None, None)
+
+
+def test_what_runs_differ_by_is_noise_with_repeats() -> None:
+    """Within each run the windows are still; between the runs of one side they are not."""
+    one, two = (
+        [kernels({"k": [level, level + 1, level - 1, level], "still": [50, 51, 49, 50]})
+         for level in levels]
+        for levels in ((100, 112, 106), (111, 118, 104))
+    )  # fmt: skip
+    alone = compared(one[0], two[0])["k"].changes[1]
+    assert alone is not None
+    assert alone.noise is False, "without repeats it looks sure"
+    side = compared(repeats(*one), repeats(*two))["k"]
+    assert side.changes[1] is not None
+    assert side.changes[1].noise is True
+    assert side.sides[0] is not None
+    assert side.sides[0].self_ns == 106, "a step's, over all windows"
+    assert side.sides[0].spread_ns == 0.8, "between windows, not runs"
+
+
+def test_two_runs_a_side_are_unknown_unless_they_are_clear() -> None:
+    def side(*levels: float) -> SideFacts:
+        return repeats(*(kernels({"k": [level] * 4, "l": [10, 11, 9, 10]}) for level in levels))
+
+    unclear = compared(side(100, 112), side(111, 118))["k"].changes[1]
+    clear = compared(side(100, 101), side(200, 201))["k"].changes[1]
+    assert unclear is not None
+    assert clear is not None
+    assert (unclear.noise, clear.noise) == (None, False)
+
+
+def test_a_repeat_without_windows_is_left_out_of_operators() -> None:
+    found = compared(
+        repeats(kernels({"a": [100, 101, 99, 100]}), run_of(TracedWork())),
+        kernels({"a": [100, 101, 99, 100]}),
+    )["a"]
+    assert found.sides[0] is not None
+    assert found.sides[0].self_ns == 100

@@ -53,17 +53,26 @@ def test_json_is_the_contract(place: Place, runs: tuple[str, str]) -> None:
     assert done.stdout.count(b"\n") == 1
     assert list(body) == [
         "schema_version", "runs", "verdicts", "notes", "configuration", "steps", "figures",
-        "families", "findings",
+        "families", "findings", "coverage",
     ]  # fmt: skip
     assert body["schema_version"] == 1
     assert [run["label"] for run in body["runs"]] == ["base", "slow"]
-    assert list(body["verdicts"][1]) == ["direction", "per", "ratio", "interval", "p_value", "text"]
+    assert list(body["verdicts"][1]) == [
+        "direction", "per", "ratio", "interval", "p_value", "text", "covers",
+    ]  # fmt: skip
+    assert body["verdicts"][1]["covers"] == "within_runs"
+    assert "repeats" in body["coverage"]
+    (repeat,) = body["runs"][0]["repeats"]
+    assert list(repeat) == [
+        "path", "id", "started_unix_ns", "state", "exit_status", "steady_count", "median_ns",
+        "steps_traced",
+    ]  # fmt: skip
     assert body["verdicts"][0] is None
     assert list(body["figures"][0]) == [
         "metric", "section", "label", "unit", "better", "values", "changes",
     ]  # fmt: skip
     assert list(body["figures"][0]["changes"][1]) == [
-        "delta", "ratio", "interval", "p_value", "noise",
+        "delta", "ratio", "interval", "p_value", "noise", "unsure",
     ]  # fmt: skip
     family = body["families"][0]
     assert list(family) == ["family", "device", "sides", "changes", "operators", "kernels"]
@@ -217,10 +226,11 @@ def test_traces_are_runs(place: Place) -> None:
 
 
 def test_the_help_names_every_metric(place: Place) -> None:
-    from fwtop.analysis.metrics import METRICS
+    from fwtop.analysis.metrics import METRICS, NAMED
 
     text = place.fwtop("compare", "--help").stdout.decode()
     assert all(re.search(rf"^  {re.escape(name)} ", text, re.MULTILINE) for name in METRICS)
+    assert all(re.search(rf"^  {name}\[", text, re.MULTILINE) for name in NAMED)
     assert "operator[NAME].self" in text
 
 

@@ -6,7 +6,7 @@ A sign stands for the direction (▲ more, ▼ less), a word for noise; colour r
 from __future__ import annotations
 
 from fwtop.analysis.comparison_model import Change, ComparedFigure, OperatorChange, OperatorSide
-from fwtop.analysis.comparison_steps import signed_percent
+from fwtop.analysis.comparison_words import signed_percent
 from fwtop.formatting import UNKNOWN, format_duration, format_figure, format_short_count
 from fwtop.tui.drawing import Span
 
@@ -42,18 +42,20 @@ def change(figure: ComparedFigure, run: int) -> Span:
 def change_marked(figure: ComparedFigure, run: int) -> Span:
     """The same with the word for noise, where it has no column of its own."""
     text, its_role = change(figure, run)
-    mark = sureness(figure.changes[run])[0]
-    return (f"{text} {mark}", its_role) if mark in (NOISE, UNSURE) else (text, its_role)
+    found = figure.changes[run]
+    if found is None or not found.delta or found.noise is False:
+        return text, its_role
+    return f"{text} {NOISE if found.noise else UNSURE}", its_role
 
 
 def sureness(found: Change | None) -> Span:
-    """`noise`, `?`, or the change's interval: `4.1 to 6.3 %`."""
+    """`noise`, `? too few steps`, or the change's interval: `4.1 to 6.3 %`."""
     if found is None or not found.delta:
         return "", "dim"
     if found.noise:
         return NOISE, "dim"
     if found.noise is None:
-        return UNSURE, "dim"
+        return f"{UNSURE} {found.unsure or ''}".rstrip(), "dim"
     within = found.interval
     if within is None:
         return "", "dim"

@@ -100,6 +100,7 @@ class VerdictFrame(Frame[Picture], can_focus=False):
         for name, verdict in zip(snapshot.names, comparison.verdicts, strict=True):
             if verdict is not None:
                 found += _verdict_rows(name[0], verdict, width)
+        found += [[(line, "dim")] for line in wrap(printable(comparison.coverage), width)]
         for note in comparison.notes:
             lines = wrap(printable(note), width - 2)
             found += [

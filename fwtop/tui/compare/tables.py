@@ -22,7 +22,8 @@ from fwtop.tui.widgets.table import Column, FrameTable, Item
 
 SECTION_NAMES = {
     "steps": "steps", "phases": "phase", "throughput": "rate", "compile": "compile",
-    "memory": "memory", "kernels": "device", "devices": "GPU", "host": "host",
+    "memory": "memory", "kernels": "device", "classes": "traced", "input": "input",
+    "devices": "GPU", "host": "host",
 }  # fmt: skip
 
 
@@ -146,17 +147,17 @@ class Figures(CompareTable[ComparedFigure]):
 
 
 class StepFigures(Figures):
-    """Step time, phases, throughput."""
+    """Step time, phases, throughput, input pipeline."""
 
     TITLE = "Steps"
-    SECTIONS = ("steps", "phases", "throughput")
+    SECTIONS = ("steps", "phases", "throughput", "input")
 
 
 class DeviceFigures(Figures):
     """Device time, from the trace windows."""
 
     TITLE = "Device time"
-    SECTIONS = ("kernels",)
+    SECTIONS = ("kernels", "classes")
 
 
 class CompileFigures(Figures):
