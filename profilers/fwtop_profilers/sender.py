@@ -82,6 +82,7 @@ class Sender:
         self._sent_of_first = 0
         self._unread: List[bytes] = []
         self._unread_bytes = 0
+        self._windows: Dict[str, bytes] = {}
         self._state: Dict[Tuple[str, str], Any] = {}
         self._socket: Optional[socket.socket] = None
         self._inode = 0
@@ -219,9 +220,23 @@ class Sender:
             self._put(state)
         for line in repeated:
             self._put_line(line, True)
+        for line in self._untold_windows(waiting):
+            self._put_line(line, False)
         for line, repeatable in waiting:
             self._put_line(line, repeatable)
         return True
+
+    def _untold_windows(self, waiting: Iterable[Tuple[bytes, bool]]) -> List[bytes]:
+        """Windows that the last recorder was told of and whose files it left: it died over them.
+
+        Unless another one is told, they lie in the folder for good, and no further window fits.
+        """
+        coming = {line for line, _ in waiting}
+        return [
+            line
+            for path, line in self._windows.items()
+            if line not in coming and os.path.exists(path)
+        ]
 
     def _collect(self, stopping: bool) -> None:
         """Turn what is queued into lines, as far as the outbox has room."""
@@ -262,6 +277,9 @@ class Sender:
             self._messages_dropped += 1
             self._bytes_dropped += len(line)
             return
+        if isinstance(message, wire.Window):
+            left = [item for item in self._windows.items() if os.path.exists(item[0])]
+            self._windows = dict(left, **{message.path: line})
         self._put_line(line, isinstance(message, REPEATABLE))
 
     def _put_line(self, line: bytes, repeatable: bool) -> None:

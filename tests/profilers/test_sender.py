@@ -79,6 +79,37 @@ def test_what_is_queued_while_the_recorder_is_away_arrives(collector: Collector)
     assert len({body["process_key"] for body in hellos}) == 1
 
 
+def window(path: Path) -> wire.Window:
+    return wire.Window(
+        "1-1", str(path), "xplane", False, 0, 1, 0, 0, 0, 0, 0, 0, 0, None, "session", 1
+    )
+
+
+def test_windows_whose_files_a_dead_recorder_has_left_are_told_to_the_next(
+    collector: Collector, tmp_path: Path
+) -> None:
+    """Read, begun or on the way when it died: what lies in the folder is told once to whom comes,
+    and what is gone is not."""
+    sender = Sender(str(collector.path), hello)
+    sender.start()
+    paths = [tmp_path / name for name in ("done", "left", "later")]
+    for path in paths:
+        path.touch()
+    for path in paths[:2]:
+        sender.send(window(path))
+    collector.wait_for(lambda: len(collector.messages("Window")) == 2)
+    paths[0].unlink()
+    collector.die()
+    sender.send(window(paths[2]))
+    for times in (1, 2):
+        collector.listen()
+        collector.wait_for(lambda times=times: len(collector.messages("Window")) == 2 + 2 * times)
+        collector.die()
+    sender.stop("exit")
+    told = [body["path"] for body in collector.messages("Window")]
+    assert told == [str(paths[at]) for at in (0, 1, 1, 2, 1, 2)]
+
+
 def test_a_recorder_that_comes_late(collector: Collector) -> None:
     collector.die()
     sender = Sender(str(collector.path), hello)
