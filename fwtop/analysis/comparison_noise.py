@@ -148,12 +148,10 @@ def sampled_change(
     ratio = ratio_of(one.value, two.value)
     within = interval(one, two)
     p = welch(one, two) if p_value is None else p_value
-    noise: bool | None = (
-        p >= LEVEL
-        or (within is not None and within.low <= 0 <= within.high)
-        or (ratio is not None and tolerated.holds(ratio))
-    )
-    unsure = too_little if noise and two.value != one.value else None
+    by_chance = p >= LEVEL or (within is not None and within.low <= 0 <= within.high)
+    noise = by_chance or (ratio is not None and tolerated.holds(ratio))
+    # What other programs can do, more steps of the same run would not tell apart.
+    unsure = too_little if by_chance and two.value != one.value else None
     return Change(
         two.value - one.value, ratio, within, p, None if unsure else noise, unsure
     )  # fmt: skip

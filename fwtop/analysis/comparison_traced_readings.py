@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from fwtop.analysis.comparison_facts import RunFacts
 from fwtop.analysis.comparison_reading import HIGHER, LOWER, NEITHER, Reading
+from fwtop.analysis.device_use import ENOUGH_COVERAGE
 from fwtop.recording.window_model import STEP_CLASSES
 
 MOST_STAGES = 64
@@ -57,7 +58,10 @@ def _launches(run: RunFacts) -> Iterator[Reading]:
 
 
 def _flops(run: RunFacts) -> Iterator[Reading]:
+    """Not where much of the work tells none: a compiled graph's would look like less work."""
     flops = run.summary.flops
+    if flops.coverage_ratio is not None and flops.coverage_ratio < ENOUGH_COVERAGE:
+        return
     for metric, label, unit, better, value in (
         ("mfu", "model FLOPs utilisation", "ratio", HIGHER, flops.mfu_ratio),
         ("flops", "FLOPs a step", "flops", NEITHER, flops.step_flops),

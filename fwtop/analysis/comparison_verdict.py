@@ -126,7 +126,7 @@ def _unknown_text(change: Change, names: tuple[str, str], one: SideFacts, two: S
         )
     side, name = min(zip((one, two), names, strict=True), key=lambda pair:
                      pair[0].independent_blocks)  # fmt: skip
-    blocks = f"{side.independent_blocks:.0f} independent blocks"
+    blocks = f"{side.independent_blocks:.1f} independent blocks"
     needed = f"{FEWEST_INDEPENDENT} are the fewest that could call it noise"
     if change.unsure == DRIFTING:
         return (

@@ -17,7 +17,8 @@ from fwtop.formatting import ellipsis_middle, printable
 
 HEADLINES = ("step_time", "step_time.mean", "step_time.p95", "sample_time", "throughput.samples",
              "throughput.steps", "step_time.first", "compile.time", "compile.recompiles",
-             "compile.graph_breaks", "memory.peak", "memory.rss", "gpu.utilization")  # fmt: skip
+             "compile.graph_breaks", "memory.peak", "memory.rss", "gpu.utilization",
+             "mfu")  # fmt: skip
 FAMILIES = 5
 LONGEST_CELL = 80
 SIGNS = {"failed": "❌", "unknown": "❌", "noise": "➖", "passed": "✅"}

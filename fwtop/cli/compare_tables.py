@@ -18,6 +18,7 @@ from fwtop.analysis.comparison_model import (
     OperatorChange,
     OperatorSide,
 )
+from fwtop.analysis.comparison_noise import READ_ONCE
 from fwtop.analysis.comparison_words import interval_text, signed_percent
 from fwtop.formatting import (
     UNKNOWN,
@@ -172,7 +173,8 @@ def _sureness(change: Change | None) -> str:
     if change.noise:
         return NOISE
     if change.noise is None:
-        return f"{UNSURE} {change.unsure or ''}".rstrip()
+        why = "" if change.unsure in (None, READ_ONCE) else f" {change.unsure}"
+        return f"{UNSURE}{why}"
     return interval_text(change.interval) if change.interval else ""
 
 

@@ -26,8 +26,8 @@ WIDEST_VALUE = 28
 GAP = "  "
 LEGEND = (
     "noise: within what the figure varies by anyway, or less than other programs can do; ?: nothing"
-    " tells whether it is noise, and why. The first step, traced and compiled steps are no steady"
-    " ones."
+    " tells whether it is noise, as a figure is read once a run, or for the reason beside it. The"
+    " first step, traced and compiled steps are no steady ones."
 )
 
 

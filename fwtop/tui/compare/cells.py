@@ -6,6 +6,7 @@ A sign stands for the direction (▲ more, ▼ less), a word for noise; colour r
 from __future__ import annotations
 
 from fwtop.analysis.comparison_model import Change, ComparedFigure, OperatorChange, OperatorSide
+from fwtop.analysis.comparison_noise import READ_ONCE
 from fwtop.analysis.comparison_words import signed_percent
 from fwtop.formatting import UNKNOWN, format_duration, format_figure, format_short_count
 from fwtop.tui.drawing import Span
@@ -55,7 +56,9 @@ def sureness(found: Change | None) -> Span:
     if found.noise:
         return NOISE, "dim"
     if found.noise is None:
-        return f"{UNSURE} {found.unsure or ''}".rstrip(), "dim"
+        # Most figures are read once a run: the help says so, and not each row.
+        why = "" if found.unsure in (None, READ_ONCE) else f" {found.unsure}"
+        return f"{UNSURE}{why}", "dim"
     within = found.interval
     if within is None:
         return "", "dim"

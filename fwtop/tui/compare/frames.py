@@ -72,7 +72,13 @@ class VerdictFrame(Frame[Picture], can_focus=False):
         if found is None:
             return []
         counts = [f"{steps.steady_count:,}" for steps in found.steps]
-        return [(f"{' | '.join(counts)} steady steps", "dim")]
+        runs = [len(run.repeats) for run in found.runs]
+        covers = (
+            "within the runs only"
+            if max(runs) == 1
+            else (f"between {' | '.join(map(str, runs))} runs")
+        )
+        return [(f"CI {covers}, {' | '.join(counts)} steady steps", "dim")]
 
     def awaited(self, snapshot: Picture) -> str | None:
         """It is being compared, or cannot be."""

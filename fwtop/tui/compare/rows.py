@@ -40,9 +40,11 @@ def what_changed(comparison: Comparison) -> list[ComparedFigure]:
     Left out are figures of what never happened, and those that say again what another one says.
     """
     known = {figure.metric for figure in comparison.figures}
-    again = {"step_time.mean"}
-    if "throughput.samples" in known:
-        again.add("throughput.steps")
+    again = {"step_time.mean", "kernels.launch_delay.mean", "kernels.launch_delay.p95"}
+    for metric, like in (("throughput.samples", "throughput.steps"),
+                         ("kernels.busy", "kernels.utilization")):  # fmt: skip
+        if metric in known:
+            again.add(like)
     if not any(verdict is not None and verdict.per == "sample" for verdict in comparison.verdicts):
         again.add("sample_time")
     rows = [one for one in comparison.figures if any(one.values) and one.metric not in again]

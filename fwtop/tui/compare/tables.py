@@ -87,8 +87,10 @@ class Figures(CompareTable[ComparedFigure]):
     ABOUT = (
         "A is the baseline. ▲ is more than there, ▼ less; pt are percentage points. What the "
         "steps' spread makes uncertain has a 95 % interval, by a bootstrap over stretches of "
-        "consecutive steps; `noise` cannot be told from none, `?` nothing tells. Means are of "
-        "steady steps: the first, traced and compiled ones are set apart."
+        "consecutive steps, and over runs where a side has repeats: of single runs it does not "
+        "hold how far runs differ. `noise` cannot be told from none; of `?` nothing tells: the "
+        "figure is read once a run, or steps or runs are too few. Means are of steady steps: the "
+        "first, traced and compiled ones are set apart."
     )
 
     def items(self, snapshot: Picture) -> Sequence[ComparedFigure]:
