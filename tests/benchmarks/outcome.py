@@ -99,9 +99,10 @@ def table(outcomes: Sequence[Outcome]) -> str:
             low, high = min(row.values), max(row.values)
             bar = "" if row.bar is None else f"≤ {row.bar:g}"
             kept = {None: "", True: "kept", False: "**missed**"}[row.kept]
+            told = "; ".join(text for text in (kept, row.note) if text)
             lines.append(
                 f"| {outcome.benchmark} | {row.name} | {row.median:.4g} {row.unit} "
-                f"| {low:.4g} to {high:.4g} | {len(row.values)} | {bar} | {kept} |"
+                f"| {low:.4g} to {high:.4g} | {len(row.values)} | {bar} | {told} |"
             )
     return "\n".join(lines) + "\n"
 

@@ -1,162 +1,221 @@
-"""What being watched costs a training step: plain and fwtop by turns (`peers`: others too).
+"""What being watched costs a training step of about 5 ms, against the same script without fwtop.
 
-The step times are the script's own (see scripts/transformer_steps.py). In each round the variants
-run one after the other, and a plain run comes before the first, between rounds and at the end: a
-ratio is of a run and the mean of the plain runs before and after its round, so that a machine that
-grows slower or faster does not pass for a cost. The ratio of CPU times says what the script's
-process itself did more, whatever else the machine was doing.
+The scripts run by turns (see `alternation`): plain, fwtop, plain again, fwtop with no windows, and
+so on. A slice is compared with the plain ones before and after it, and a repeat's figure is the
+ratio of the means (`ratios`); the interval is a bootstrap one over the slices of all repeats. Each
+repeat starts the scripts anew, every other one in the opposite order, because where a process
+happens to lie in memory makes it faster or slower by a percent or more; larger pages, on all sides
+alike, make that less. "plain again" against plain is the same script twice: what the method says
+where there is nothing to find, and so the smallest difference that it can tell.
+
+fwtop's budget is a share of the wall time, of which each script runs only a part: what is asked for
+is that part of 1 %, so that windows take 1 % of the time in which the script runs. What they then
+took of it is read from the recording, and given.
+
+Step times are the script's own. The median step says more than the mean what the hooks cost (and
+nothing of windows, which are in few steps) where others use the machine. CPU time is that of all
+the script's threads, so it includes what is saved beside the steps.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import subprocess
+import os
 import sys
-import sysconfig
 import tempfile
-import venv
-from dataclasses import dataclass
-from itertools import pairwise
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks.commands import FWTOP, SCRIPTS, environment, record, timed
+from fwtop.queries import operators, run, steps
+from fwtop.recording.store import open_recording
+from tests.benchmarks import ratios
+from tests.benchmarks.alternation import Command, Pace, Slice, alternate
+from tests.benchmarks.commands import SCRIPTS, environment, record
 from tests.benchmarks.outcome import Figure, Outcome, figure
 
 SCRIPT = [str(SCRIPTS / "transformer_steps.py")]
-VARIANTS = ("plain", "fwtop", "fwtop-0", "torch.profiler", "traceml")
+PLAINS = ("plain", "plain again")
+VARIANTS = ("fwtop", "fwtop-0")
+BUDGET = 0.01
 BARS = {"fwtop": 1.02, "fwtop-0": 1.005}
 """The default budget of 1 %, and as much again for the hooks; without windows, the hooks alone."""
+LARGE_PAGES = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
+MEASURES: dict[str, Callable[[Slice], float]] = {
+    "mean step": lambda taken: taken.step_s,
+    "median step": lambda taken: taken.median_step_s,
+    "CPU time a step": lambda taken: taken.step_cpu_s,
+}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """How long, and what."""
-    parser.add_argument("--overhead-seconds", type=float, default=60, help="of each run")
-    parser.add_argument("--overhead-rounds", type=int, default=5)
-    parser.add_argument("--overhead-variants", default="plain,fwtop,fwtop-0")
+    """How long."""
+    parser.add_argument("--overhead-cycles", type=int, default=60, help="of each start")
+    parser.add_argument("--overhead-repeats", type=int, default=7, help="starts of the scripts")
+
+
+@dataclass(frozen=True)
+class Watched:
+    """What a recording says of its own cost."""
+
+    windows: int
+    """That began within the slices, as the other figures of windows."""
+    longest_window_ms: float
+    share: float
+    """Of the slices' time."""
+    hooks_us: float
+    """A step, over the whole run."""
+
+
+@dataclass(frozen=True)
+class Repeat:
+    """One start of all scripts."""
+
+    slices: dict[str, list[Slice]]
+    watched: dict[str, Watched]
+    load_1: float
 
 
 @dataclass
 class Bench:
-    """The places that the runs share."""
+    """A script in its variants."""
 
     folder: Path
-    seconds: float
     script: list[str]
-    """The script and its options, but for where its result goes and how long it runs."""
+    """The script and its options, but for where its result goes."""
+    variants: Sequence[str] = VARIANTS
     traceml: Path | None = None
-    """The interpreter that has it, or None."""
+    """The command, where it is among the variants."""
 
-    def run(self, variant: str) -> dict[str, Any]:
-        """One run of one variant; the script's figures, and the governor's where there is one."""
-        result = self.folder / "result.json"
-        recording = self.folder / "run.fwtop"
-        script = [self.script[0], str(result), "--seconds", str(self.seconds), *self.script[1:]]
+    def repeats(self, count: int, pace: Pace) -> list[Repeat]:
+        """So many starts, in either order by turns."""
+        order = [
+            name
+            for number, variant in enumerate(self.variants)
+            for name in (PLAINS[number % 2], variant)
+        ]
+        return [self._repeat(order[:: 1 - 2 * (number % 2)], pace) for number in range(count)]
+
+    def _repeat(self, order: list[str], pace: Pace) -> Repeat:
+        commands = {name: self._command(name, 1 / len(order)) for name in dict.fromkeys(order)}
+        slices = alternate(commands, order, environment(self.folder, **LARGE_PAGES), pace)
+        means = {name: ratios.mean_ms(taken) for name, taken in slices.items()}
+        print(f"  {self.script[1:]} {means}", file=sys.stderr, flush=True)
+        watched = {
+            name: watched_in(self._recording(name), slices[name])
+            for name in slices
+            if name.startswith("fwtop")
+        }
+        return Repeat(slices, watched, os.getloadavg()[0])
+
+    def _command(self, variant: str, share: float) -> Command:
+        """`share` is the part of the wall time in which the script will run."""
+        result = self.folder / f"{variant.replace(' ', '-')}.json"
+        script = [self.script[0], str(result), *self.script[1:]]
         python = [sys.executable, *script]
-        argv = {
-            "plain": python,
-            "fwtop": [*record(recording), *script],
-            "fwtop-0": [*record(recording, "--overhead", "0"), *script],
-            "torch.profiler": [*python, "--profile", "torch"],
-            "traceml": self._traceml(script),
-        }[variant]
-        timed(argv, environment(self.folder), timeout_s=self.seconds * 30 + 300)
-        said: dict[str, Any] = json.loads(result.read_text())
         if variant.startswith("fwtop"):
-            summary = subprocess.run(
-                [FWTOP, "summary", str(recording), "--json"], capture_output=True, check=True
-            )
-            said["overhead"] = json.loads(summary.stdout)["overhead"]
-            said["recorded_steps"] = json.loads(summary.stdout)["steps"]["count"]
-            said["recording_bytes"] = recording.stat().st_size
-        return said
+            ratio = 0 if variant == "fwtop-0" else BUDGET * share
+            argv = [*record(self._recording(variant), "--overhead", f"{ratio:.6f}"), *script]
+        elif variant == "torch.profiler":
+            argv = [*python, "--profile", "torch"]
+        elif variant == "traceml":
+            own = ["--logs-dir", tempfile.mkdtemp(dir=self.folder), "--args", *script[1:]]
+            argv = [str(self.traceml), "run", script[0], *own, "--profile", "traceml"]
+        else:
+            argv = python
+        return Command(argv, result)
 
-    def _traceml(self, script: list[str]) -> list[str]:
-        if self.traceml is None:
-            return []
-        logs = tempfile.mkdtemp(dir=self.folder)
-        own = [script[0], "--logs-dir", logs, "--args", *script[1:], "--profile", "traceml"]
-        return [str(self.traceml.with_name("traceml")), "run", *own]
-
-
-def install_traceml(folder: Path) -> tuple[Path | None, str]:
-    """TraceML in an environment of its own that sees this one's torch: (its python, what it is)."""
-    venv.create(folder, with_pip=True)
-    python = folder / "bin" / "python"
-    names = {"base": str(folder), "platbase": str(folder)}
-    packages = Path(sysconfig.get_path("purelib", "venv", names))
-    (packages / "torch.pth").write_text(sysconfig.get_path("purelib") + "\n")
-    wanted = subprocess.run(
-        [python, "-m", "pip", "install", "--quiet", "traceml-ai"], capture_output=True, text=True
-    )
-    asked = subprocess.run(
-        [python, "-c", "import traceml_ai; print(traceml_ai.__version__)"],
-        capture_output=True,
-        text=True,
-    )
-    if wanted.returncode or asked.returncode:
-        return None, f"traceml-ai could not be installed: {(wanted.stderr + asked.stderr)[-300:]}"
-    return python, f"traceml-ai {asked.stdout.strip()}"
+    def _recording(self, variant: str) -> Path:
+        return self.folder / f"{variant}.fwtop"
 
 
 def measure(options: argparse.Namespace) -> Outcome:
-    """All variants, round by round."""
-    seconds = 5.0 if options.quick else options.overhead_seconds
-    rounds = 1 if options.quick else options.overhead_rounds
-    variants = [name for name in VARIANTS if name in options.overhead_variants.split(",")]
+    """A small transformer."""
+    pace = Pace(12 if options.quick else options.overhead_cycles)
+    count = 2 if options.quick else options.overhead_repeats
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        traceml, told = None, "not asked for"
-        if "traceml" in variants:
-            traceml, told = install_traceml(folder / "traceml")
-        if traceml is None:
-            variants = [name for name in variants if name != "traceml"]
-        runs = by_turns(Bench(folder, seconds, SCRIPT, traceml), variants, rounds)
+        taken = Bench(Path(name), SCRIPT).repeats(count, pace)
     return Outcome(
         "overhead",
-        f"a small transformer on one CPU thread, {seconds:g} s a run, {rounds} rounds by turns",
-        figures_of(runs),
-        {"traceml": told, "runs": runs},
+        f"a small transformer on one CPU thread, {lengths(count, pace)}",
+        figures_of(taken),
+        {"repeats": facts(taken)},
     )
 
 
-def by_turns(bench: Bench, variants: list[str], rounds: int) -> dict[str, list[dict[str, Any]]]:
-    """What each variant's runs said, round by round; of `plain`, one run more."""
-    runs: dict[str, list[dict[str, Any]]] = {variant: [] for variant in variants}
-    for number in range(rounds):
-        for variant in variants:
-            runs[variant].append(bench.run(variant))
-            mean_ms = 1e3 * runs[variant][-1]["mean_s"]
-            print(f"  round {number}: {variant} {mean_ms:.2f} ms", file=sys.stderr, flush=True)
-    runs["plain"].append(bench.run("plain"))
-    return runs
+def lengths(count: int, pace: Pace) -> str:
+    """For an outcome's `what`."""
+    return f"{count} starts, {pace.cycles} rounds by turns of {pace.slice_s:g} s each"
 
 
-def figures_of(runs: dict[str, list[dict[str, Any]]]) -> list[Figure]:
-    """The ratios of `by_turns`' runs, and what fwtop says of itself."""
-    plain = runs["plain"]
-    figures = [figure("plain step, mean", "ms", [1e3 * run["mean_s"] for run in plain])]
-    for variant, taken in runs.items():
-        if variant == "plain":
-            continue
-        wall = _ratios(taken, plain, "mean_s")
-        figures.append(figure(f"{variant} / plain, mean step", "x", wall, BARS.get(variant)))
-        cpu = _ratios(taken, plain, "mean_cpu_s")
-        figures.append(figure(f"{variant} / plain, CPU time a step", "x", cpu))
-    told = [run["overhead"]["measured_ratio"] for run in runs.get("fwtop", [])]
-    known = [1 + value for value in told if value is not None]
-    if known:
-        figures.append(figure("what fwtop itself says", "x", known))
-        figures.append(
-            figure("windows a run", "", [run["overhead"]["windows"] for run in runs["fwtop"]])
-        )
+def figures_of(repeats: Sequence[Repeat]) -> list[Figure]:
+    """The ratios, and what fwtop says of itself."""
+    plain = [ratios.mean_ms(repeat.slices[PLAINS[0]]) for repeat in repeats]
+    figures = [figure("plain step, mean", "ms", plain)]
+    for variant in (PLAINS[1], *(name for name in repeats[0].slices if name not in PLAINS)):
+        for words, measured in MEASURES.items():
+            bar = BARS.get(variant) if words == "mean step" else None
+            figures.append(_ratio(repeats, variant, words, measured, bar))
+    watched = [repeat.watched["fwtop"] for repeat in repeats if "fwtop" in repeat.watched]
+    if watched:
+        shares = [100 * one.share for one in watched]
+        figures += [
+            figure("windows' share of the time, as fwtop says", "%", shares),
+            figure("windows in that time", "", [one.windows for one in watched]),
+            figure("hooks a step, as fwtop says", "µs", [one.hooks_us for one in watched]),
+        ]
     return figures
 
 
-def _ratios(taken: list[dict[str, Any]], plain: list[dict[str, Any]], field: str) -> list[float]:
-    """Each run against the plain ones on both sides of its round."""
+def _ratio(
+    repeats: Sequence[Repeat],
+    variant: str,
+    words: str,
+    measured: Callable[[Slice], float],
+    bar: float | None,
+) -> Figure:
+    paired = []
+    for repeat in repeats:
+        others = PLAINS[:1] if variant in PLAINS else PLAINS
+        plain = [one for name in others for one in repeat.slices.get(name, [])]
+        paired.append(ratios.pairs(repeat.slices[variant], plain, measured))
+    low, high = ratios.interval_95(paired)
+    found = figure(f"{variant} / plain, {words}", "x", [ratios.ratio(rows) for rows in paired], bar)
+    return replace(found, note=f"95 %: {low:.4f} to {high:.4f}")
+
+
+def watched_in(path: Path, slices: Sequence[Slice]) -> Watched:
+    """What windows took of the slices, by the recording's own measure."""
+    with open_recording(path) as recording:
+        began_ns = run.get_run(recording).started_monotonic_ns
+        (governor,) = run.governors(recording)
+        windows = [
+            window
+            for window in operators.windows(recording)
+            if window.counted
+            and any(one.holds((began_ns + window.start_ns) / 1e9) for one in slices)
+        ]
+        count = steps.totals(recording).count
+    spent_s = sum(window.cost_ns for window in windows) / 1e9
+    return Watched(
+        len(windows),
+        max((window.cost_ns for window in windows), default=0) / 1e6,
+        spent_s / sum(one.length_s for one in slices),
+        governor.hook_cost_ns / 1e3 / count,
+    )
+
+
+def facts(repeats: Sequence[Repeat]) -> list[dict[str, Any]]:
+    """Each repeat, for results/*.json: the mean step of every slice, in ms."""
     return [
-        run[field] / ((before[field] + after[field]) / 2)
-        for run, (before, after) in zip(taken, pairwise(plain), strict=True)
+        {
+            "load_1": round(repeat.load_1, 2),
+            "watched": {name: vars(one) for name, one in repeat.watched.items()},
+            "slices_ms": {
+                name: [round(1e3 * one.step_s, 3) for one in taken]
+                for name, taken in repeat.slices.items()
+            },
+        }
+        for repeat in repeats
     ]

@@ -1,6 +1,6 @@
 """What being watched costs a TensorFlow step of about 5 ms: Keras' `fit`, and a loop by hand.
 
-The rounds and ratios are those of `overhead`.
+The turns and ratios are those of `overhead`.
 """
 
 from __future__ import annotations
@@ -10,34 +10,35 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
+from tests.benchmarks.alternation import Pace
 from tests.benchmarks.commands import SCRIPTS
 from tests.benchmarks.outcome import Figure, Outcome
-from tests.benchmarks.overhead import Bench, by_turns, figures_of
+from tests.benchmarks.overhead import Bench, facts, figures_of, lengths
 
-VARIANTS = ["plain", "fwtop", "fwtop-0"]
 KINDS = {"fit": "fit", "loop": "custom loop"}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """How long, and how often."""
-    parser.add_argument("--tensorflow-seconds", type=float, default=40, help="of each run")
-    parser.add_argument("--tensorflow-rounds", type=int, default=5)
+    parser.add_argument("--tensorflow-cycles", type=int, default=60, help="of each start")
+    parser.add_argument("--tensorflow-repeats", type=int, default=7, help="starts of the scripts")
 
 
 def measure(options: argparse.Namespace) -> Outcome:
     """Both kinds of loop, one after the other."""
-    seconds = 8.0 if options.quick else options.tensorflow_seconds
-    rounds = 1 if options.quick else options.tensorflow_rounds
+    pace = Pace(12 if options.quick else options.tensorflow_cycles)
+    count = 2 if options.quick else options.tensorflow_repeats
     figures: list[Figure] = []
-    runs = {}
+    told = {}
     with tempfile.TemporaryDirectory() as name:
         for kind, words in KINDS.items():
             script = [str(SCRIPTS / "tensorflow_steps.py"), "--kind", kind]
-            runs[kind] = by_turns(Bench(Path(name), seconds, script), VARIANTS, rounds)
-            figures += [replace(one, name=f"{words}: {one.name}") for one in figures_of(runs[kind])]
+            taken = Bench(Path(name), script).repeats(count, pace)
+            told[kind] = facts(taken)
+            figures += [replace(one, name=f"{words}: {one.name}") for one in figures_of(taken)]
     return Outcome(
         "overhead_tensorflow",
-        f"a small dense network on one CPU thread, {seconds:g} s a run, {rounds} rounds by turns",
+        f"a small dense network on one CPU thread, {lengths(count, pace)}",
         figures,
-        {"runs": runs},
+        {"repeats": told},
     )
