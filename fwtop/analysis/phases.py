@@ -64,6 +64,10 @@ class Segments:
         """The phase of a moment."""
         return self._phases[bisect_right(self._ends, at_ns)]
 
+    def changes(self, start_ns: int, end_ns: int) -> bool:
+        """Whether another phase begins between two moments."""
+        return bisect_right(self._ends, start_ns) != bisect_right(self._ends, end_ns)
+
     def __iter__(self) -> Iterator[tuple[str, int]]:
         return iter(zip(self._phases, self._ends, strict=True))
 

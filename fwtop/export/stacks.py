@@ -64,7 +64,8 @@ def streams(raw: RawWindow) -> dict[str, list[DeviceEvent]]:
 def edges(track: Track, segments: Segments | None) -> Iterator[Edge]:
     """A thread's frames: each closes before what is around it; what outlives that is cut.
 
-    Without `segments` there is no frame for the phase.
+    Without `segments` there is no frame for the phase. A phase's frame ends with its last event
+    where another thread's phase follows: a thread that waits for the backward pass is in none.
     """
     open_frames: list[tuple[int, str]] = []
     phase, phase_end = "", 0
@@ -81,7 +82,7 @@ def edges(track: Track, segments: Segments | None) -> Iterator[Edge]:
         elif segments is not None:
             own = track.phases[i] if track.phases is not None else ""
             now = own or segments.at(start)
-            if now != phase:
+            if now != phase or segments.changes(phase_end, start):
                 if phase:
                     yield Edge(phase_end, phase, False)
                 phase = now

@@ -157,3 +157,17 @@ def test_where_nothing_tells_a_phase_it_is_other(rich: Path) -> None:
 def test_the_range_of_a_step_is_no_frame() -> None:
     track = Track(1, ["ProfilerStep#12", "aten::mm"], [0, 5], [20, 10], bytearray(2))
     assert [edge.name for edge in edges(track, None)] == ["aten::mm", "aten::mm"]
+
+
+def test_a_thread_that_waits_for_another_s_phase_is_in_none() -> None:
+    """The main thread during the backward pass; operators of one phase with no other between them
+    share a frame."""
+    track = Track("main")
+    for name, start in (("aten::mm", 0), ("aten::relu", 20), ("cudaDeviceSynchronize", 90)):
+        track.names.append(name)
+        track.start_ns.append(start)
+        track.duration_ns.append(10)
+        track.kinds.append(0)
+    found = edges(track, Segments([(40, 80, "backward")], "forward"))
+    phases = [(edge.at_ns, edge.opens) for edge in found if edge.name == "forward"]
+    assert phases == [(0, True), (30, False), (90, True), (100, False)]
