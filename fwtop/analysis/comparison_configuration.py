@@ -109,21 +109,25 @@ def notes(sides: Sequence[SideFacts], labels: Sequence[str]) -> tuple[str, ...]:
         for number, run in enumerate(side.runs, 1):
             which = f" (run {number})" if len(side.runs) > 1 else ""
             found += _of_one(run, f"{label}{which}")
-        found += [*_of_contention(side, label), *_of_repeats(side, label)]
+        found += _of_repeats(side, label)
+    found += _of_contention(sides, labels)
     for side, label in zip(sides[1:], labels[1:], strict=True):
         found += _of_two(sides[0], side, labels[0], label)
     return tuple(found)
 
 
-def _of_contention(side: SideFacts, label: str) -> Iterator[str]:
-    ratios = [run.contention_ratio for run in side.runs if run.contention_ratio is not None]
-    if not ratios or max(ratios) <= SMALLEST:
-        return
-    shares = [format_ratio(ratio) for ratio in (min(ratios), max(ratios))]
-    yield (
-        f"other programs held {shares[1] if len(ratios) == 1 else ' to '.join(shares)} of the "
-        f"host's cores in {label} while none was free: its times are longer than the program's own"
-    )
+def _of_contention(sides: Sequence[SideFacts], labels: Sequence[str]) -> Iterator[str]:
+    held = []
+    for side, label in zip(sides, labels, strict=True):
+        ratios = [run.contention_ratio for run in side.runs if run.contention_ratio is not None]
+        if ratios and max(ratios) > SMALLEST:
+            shares = dict.fromkeys(format_ratio(ratio) for ratio in (min(ratios), max(ratios)))
+            held.append(f"{' to '.join(shares)} in {label}")
+    if held:
+        yield (
+            f"other programs held the host's cores while none was free ({', '.join(held)}): "
+            "times are longer than the program's own"
+        )
 
 
 def _of_repeats(side: SideFacts, label: str) -> Iterator[str]:

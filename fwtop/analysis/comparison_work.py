@@ -33,6 +33,7 @@ from fwtop.analysis.comparison_noise import (
 from fwtop.analysis.repeats import Measured
 from fwtop.analysis.significance import Estimate, false_discoveries, welch
 
+NEVER = OperatorSide(0.0, 0.0, None, None)
 FEWEST_WINDOWS = 4
 """With fewer on a side, their spread says too little."""
 
@@ -177,8 +178,14 @@ def _compared(base: Baseline, row: Sequence[OfSide[WorkSums]]) -> tuple[Sides, C
         tolerated = tolerances[place]
         if change is not None and both is not None and tolerated is not None:
             within = change.ratio is not None and tolerated.holds(change.ratio)
-            changes[place] = replace(change, p_value=1.0 if within else welch(*both))
+            p_value = 1.0 if within else 0.0 if _came_or_went(sides[0], sides[place]) else None
+            changes[place] = replace(change, p_value=welch(*both) if p_value is None else p_value)
     return sides, tuple(changes)
+
+
+def _came_or_went(one: OperatorSide | None, two: OperatorSide | None) -> bool:
+    """Whether what runs in each step of one side never does in the other: no matter of spread."""
+    return (one is None) != (two is None) and (one or two or NEVER).calls >= 1
 
 
 def _side(sums: OfSide[WorkSums], works: Sequence[TracedWork]) -> OperatorSide | None:

@@ -167,10 +167,40 @@ def test_a_condition_is_judged_in_each_run(place: Place, runs: tuple[str, str]) 
     assert "slow has" in line
 
 
+def test_repeats_are_named_after_vs(place: Place, runs: tuple[str, str]) -> None:
+    """In every form, what the intervals cover; and the sides are as they were named."""
+    base = [runs[0], str(build(place.folder / "base-2.fwtop", steps=400, seed=5))]
+    slow = [
+        runs[1],
+        *(str(build(place.folder / f"slow-{n}.fwtop", steps=400, seed=n, step_ns=118 * MS))
+          for n in (2, 3)),
+    ]  # fmt: skip
+    words = ("compare", *base, "--vs", *slow)
+    body = place.fwtop(*words, "--json").said
+    assert [[repeat["path"] for repeat in run["repeats"]] for run in body["runs"]] == [base, slow]
+    assert [run["label"] for run in body["runs"]] == ["base ×2", "slow ×3"]
+    assert body["verdicts"][1]["covers"] == "between_runs"
+    assert body["verdicts"][1]["direction"] == "slower"
+    for form in ("--text", "--markdown"):
+        told = " ".join(place.fwtop(*words, form).stdout.decode().split())
+        assert "the interval covers the spread between runs: base ×2, slow ×3" in told
+        single = place.fwtop("compare", *runs, form).stdout.decode()
+        assert "within the runs only" in " ".join(single.split())
+    gate = place.fwtop(*words, "--json", "--fail-on", "step_time > +5%")
+    assert gate.status == 1
+    three = place.fwtop("compare", base[0], "--vs", slow[0], "--vs", *slow[1:], "--json").said
+    assert [len(run["repeats"]) for run in three["runs"]] == [1, 1, 2]
+
+
 @pytest.mark.parametrize(
     ("words", "status", "says"),
     [
         ([], 101, "none is named"),
+        (["--vs", "base"], 101, "named before --vs"),
+        (["base", "--vs", *["base"] * 64], 101, "65 runs on 2 sides"),
+        (["base", *["--vs", "base"] * 16], 101, "17 sides"),
+        (["base", "--vs"], 101, "expected at least one argument"),
+        (["base", "--vs", "absent.fwtop"], 104, "no such file"),
         (["base"], 101, "two runs or more"),
         (["base"] * 17, 101, "side by side"),
         (["base", "absent.fwtop"], 104, "no such file"),
@@ -223,6 +253,15 @@ def test_traces_are_runs(place: Place) -> None:
         row["changes"][1]["status"] for family in body["families"] for row in family["kernels"]
     }
     assert statuses >= {"added", "deleted", "increased", "decreased"}
+    values = {figure["metric"]: figure["values"] for figure in body["figures"]}
+    # HolisticTraceAnalysis counts 7,875 launches in control's five steps without the last one.
+    assert values["kernels.launches"][0] == 7875 / 5
+    assert all(None not in values[metric] for metric in (
+        "kernels.sm_efficiency", "kernels.occupancy", "kernels.tensor_cores", "kernels.queue_max",
+        "step_class[kernel]", "step_class[communication]",
+    ))  # fmt: skip
+    assert values["mfu"][1] is None, "a compiled graph tells no FLOPs"
+    assert "flops" not in values or values["flops"][1] is None
 
 
 def test_the_help_names_every_metric(place: Place) -> None:

@@ -10,8 +10,7 @@ from textual.pilot import Pilot
 
 from fwtop.tui import compare
 from fwtop.tui.compare.app import CompareApp
-from fwtop.tui.compare.frames import axis_of, histogram, title_of
-from fwtop.tui.compare.picture import Source
+from fwtop.tui.compare.picture import Source, by_side
 from fwtop.tui.compare.screens import SCREENS, Overview
 from fwtop.tui.compare.tables import Configuration, Figures, Findings
 from fwtop.tui.compare.work import Work
@@ -216,6 +215,37 @@ async def test_four_runs_have_a_change_each(runs: dict[str, Path]) -> None:
         assert ("▲" in line, "▼" in line, "noise" in line) == (True, True, True)
 
 
+async def test_repeats_are_one_side(runs: dict[str, Path]) -> None:
+    """What the interval covers is on the screen at any size; the sides turn round as wholes."""
+    sides = by_side(
+        [Source(runs[name]) for name in ("base", "again", "starved", "compiled")], [3, 1]
+    )
+    app = CompareApp(sides)
+    async with app.run_test(size=(80, 24)) as pilot:
+        assert "A base +2 (baseline)" in screen_text(app)
+        await compared(pilot)
+        assert "CI between 3 | 1 runs" in screen_text(app)
+        await pilot.press("x")
+        await until(pilot, lambda: "A compiled (baseline)" in screen_text(app))
+        await compared(pilot)
+        assert "CI between 1 | 3 runs" in screen_text(app)
+    app = app_on(runs, "base", "starved")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await compared(pilot)
+        assert "CI within the runs only" in line_with(app, "Verdict")
+
+
+async def test_why_a_change_is_uncertain_is_beside_it(
+    runs: dict[str, Path], tmp_path: Path
+) -> None:
+    few = recordings.build(tmp_path / "few.fwtop", steps=6, windows=0, compiles=0)
+    app = CompareApp([Source(runs["base"]), Source(few)])
+    async with app.run_test(size=(120, 40)) as pilot:
+        await compared(pilot)
+        assert "B ? unknown: too few steps to tell" in screen_text(app)
+        assert "? too few steps" in line_with(app, "median step")
+
+
 async def test_a_damaged_recording_is_told_and_tried_again(
     runs: dict[str, Path], tmp_path: Path
 ) -> None:
@@ -286,21 +316,6 @@ async def test_nothing_overlaps_at_any_size(
 def test_only_two_to_four_runs(runs: dict[str, Path]) -> None:
     with pytest.raises(ValueError, match="1 runs"):
         compare.view([runs["base"]])
-
-
-def test_the_axis_holds_nearly_all_steps_and_the_histogram_counts_them() -> None:
-    plots = [list(range(100, 200)), [*range(300, 399), 100_000]]
-    low, high = axis_of(plots)
-    assert low < 101
-    assert 398 < high < 1000
-    counts = histogram(plots[0], low, high, 10)
-    assert sum(counts) == 100
-    assert counts[-1] == 0
-    assert axis_of([[5], [5]])[0] < 5 < axis_of([[5], [5]])[1]
-
-
-def test_a_file_is_named_after_the_runs() -> None:
-    assert title_of(None) == "comparison.md"
 
 
 @pytest.mark.parametrize("size", SIZES)

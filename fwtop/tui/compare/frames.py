@@ -36,6 +36,8 @@ DIRECTIONS = {
     "unknown": ("?", "strong warn"),
 }
 Item = ComparedFinding | ConfigurationDifference | Node
+FURTHEST = 4.0
+"""Of an axis's end from the median, in distances from the 10th to the 90th percentile."""
 PLOTS = ("plot", "plot 3", "plot 2", "warn")
 """One a run; the letter in front says which."""
 
@@ -150,6 +152,9 @@ class Spread(Frame[Picture], can_focus=False):
                 for at, line in enumerate(_blank_where_none(lines, counts))
             ]
         left, right = format_duration(low), format_duration(high)
+        beyond = sum(value > high for values in plots for value in values)
+        if beyond:
+            right = f"{beyond:,} beyond {right}"
         scale = fit(left, columns - len(right)) + right
         return [*found[: max(0, height - 1)], [("  ", "text"), (scale, "dim")]]
 
@@ -209,12 +214,27 @@ class Notes(Frame[Picture], can_focus=False):
 
 
 def axis_of(plots: Sequence[Sequence[int]]) -> tuple[float, float]:
-    """Where nearly all steps of all runs lie, in ns: from the 1st to the 99th percentile."""
+    """Where nearly all steps of all runs lie, in ns: from the 1st to the 99th percentile, but no
+    further from the median than `FURTHEST` times what most steps are apart, so that a few stalls
+    do not press all others into one column."""
     known = [values for values in plots if values]
-    low = min(values[len(values) // 100] for values in known)
-    high = max(values[(len(values) * 99 - 1) // 100] for values in known)
+    low = min(max(_at(values, 0.01), _middle(values) - _reach(values)) for values in known)
+    high = max(min(_at(values, 0.99), _middle(values) + _reach(values)) for values in known)
     middle = (high - low) * 0.05 or max(1.0, low * 0.01)
     return max(0.0, low - middle), high + middle
+
+
+def _at(values: Sequence[int], ratio: float) -> int:
+    return values[int((len(values) - 1) * ratio)]
+
+
+def _middle(values: Sequence[int]) -> int:
+    return _at(values, 0.5)
+
+
+def _reach(values: Sequence[int]) -> float:
+    """At least a tenth of the median, as steps may be alike to the nanosecond."""
+    return max(FURTHEST * (_at(values, 0.9) - _at(values, 0.1)), _middle(values) / 10)
 
 
 def histogram(values: Sequence[int], low: float, high: float, columns: int) -> list[float]:

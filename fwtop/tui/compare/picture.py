@@ -10,6 +10,7 @@ from pathlib import Path
 
 from fwtop.analysis.comparison_model import Comparison
 from fwtop.comparison import compare
+from fwtop.formatting import ellipsis_start, printable
 from fwtop.queries.comparison import sampled_steps
 from fwtop.queries.steps import lead_process
 from fwtop.recording.store import Recording, open_recording
@@ -60,6 +61,13 @@ class Picture:
         else:
             labels = [run.label for run in self.comparison.runs]
         return tuple(f"{LETTERS[at]} {label}" for at, label in enumerate(labels))
+
+
+def head(name: str, cells: int) -> str:
+    """A side's letter and, where its label has no room, the end of that: runs' names mostly differ
+    there."""
+    letter, _, label = name.partition(" ")
+    return f"{letter} {ellipsis_start(printable(label), max(1, cells - 2))}"
 
 
 def load(sources: Sequence[Source]) -> Picture:

@@ -214,7 +214,7 @@ class KernelsScreen(_WithWords):
         lines = self.words_lines(width, height)
         comparison = self.picture.comparison if self.picture is not None else None
         count = len(figures_of(comparison, DeviceFigures.SECTIONS)) if comparison else 3
-        figures = Part("figures", 1, 5, priority=1, most=max(5, count + 3))
+        figures = Part("figures", 2, 5, priority=1, most=max(5, count + 3))
         words = Part("words", 0, lines, priority=2, most=lines)
         return Split((figures, Part("kernels", 3, 6), words))
 

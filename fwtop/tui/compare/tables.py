@@ -16,7 +16,7 @@ from fwtop.analysis.comparison_model import (
 )
 from fwtop.formatting import UNKNOWN, plural, printable
 from fwtop.tui.compare import cells, rows
-from fwtop.tui.compare.picture import Picture
+from fwtop.tui.compare.picture import Picture, head
 from fwtop.tui.drawing import Row, Span
 from fwtop.tui.widgets.table import Column, FrameTable, Item
 
@@ -25,6 +25,12 @@ SECTION_NAMES = {
     "memory": "memory", "kernels": "device", "classes": "traced", "input": "input",
     "devices": "GPU", "host": "host",
 }  # fmt: skip
+
+
+OF_A_KIND = ("phases", "classes", "input")
+"""Sections whose figures are parts of one time, and are called by a word."""
+WITH_SECTION = 100
+"""Cells from which the section's column is there."""
 
 
 class CompareTable(FrameTable[Picture, Item]):
@@ -119,8 +125,7 @@ class Figures(CompareTable[ComparedFigure]):
                        align="left", rank=4)
             )  # fmt: skip
         found += [
-            Column("label", "figure", 0, lambda f: (f.label, "text"), lambda f: f.label, "left",
-                   least=16),
+            Column("label", "figure", 0, self._label, lambda f: f.label, "left", least=16),
             _value_column(0, snapshot, self._value_width(snapshot), rank=0),
         ]  # fmt: skip
         for run in range(1, runs):
@@ -142,6 +147,12 @@ class Figures(CompareTable[ComparedFigure]):
                 Column("sure", "95 % CI", 18, lambda f: cells.sureness(f.changes[1]), rank=2)
             )
         return found
+
+    def _label(self, figure: ComparedFigure) -> Span:
+        """With its section, where that has no column and another one has a figure of this name."""
+        if not self.SECTIONS and self.inner_width < WITH_SECTION and figure.section in OF_A_KIND:
+            return printable(f"{SECTION_NAMES[figure.section]} {figure.label}"), "text"
+        return printable(figure.label), "text"
 
     def nothing(self, comparison: Comparison) -> str:
         """No run knows any."""
@@ -194,7 +205,7 @@ def _size(figure: ComparedFigure, run: int) -> float | None:
 
 def _value_column(run: int, snapshot: Picture, width: int, rank: int) -> Column[ComparedFigure]:
     return Column(
-        f"value{run}", snapshot.names[run], width, partial(_value, run=run), rank=rank
+        f"value{run}", head(snapshot.names[run], width), width, partial(_value, run=run), rank=rank
     )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from textual.binding import Binding, BindingType
 from fwtop.analysis.comparison_model import Comparison
 from fwtop.formatting import printable
 from fwtop.tui.compare import cells, rows
-from fwtop.tui.compare.picture import Picture
+from fwtop.tui.compare.picture import Picture, head
 from fwtop.tui.compare.rows import Node
 from fwtop.tui.compare.tables import CompareTable
 from fwtop.tui.drawing import Span
@@ -88,14 +88,15 @@ class Work(CompareTable[Node]):
         found: list[Column[Node]] = [
             Column("name", self.HEAD, 0, partial(self._name_of, device=runs > 2),
                    lambda n: n.name, "left", least=20 if runs == 2 else 16),
-            Column("side0", snapshot.names[0], wide, partial(_side, run=0), partial(_self, run=0)),
+            Column("side0", head(snapshot.names[0], wide), wide, partial(_side, run=0),
+                   partial(_self, run=0)),
         ]  # fmt: skip
         if runs == 2:
             found.insert(1, Column("device", "on", 3, lambda n: (n.device, "dim"),
                                    lambda n: n.device, "left", rank=3))  # fmt: skip
         for run in range(1, runs):
             found.append(
-                Column(f"side{run}", snapshot.names[run], wide, partial(_side, run=run),
+                Column(f"side{run}", head(snapshot.names[run], wide), wide, partial(_side, run=run),
                        partial(_self, run=run), rank=0 if runs == 2 else 3 + run)
             )  # fmt: skip
             found.append(
