@@ -9,27 +9,21 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from fwtop.export.extras import need
-from fwtop.export.manifest import Written, write_manifest
 from fwtop.export.source import Source
-from fwtop.export.tables import Cells, Table, chosen
+from fwtop.export.table_folder import write_one_table, write_tables
+from fwtop.export.tables import Cells, Table
 
 ROW_GROUP = 65_536
 
 
 def write(source: Source, out: Path) -> None:
     """All tables, or those asked for, into the folder `out`."""
-    written = []
-    for table in chosen(source.tables):
-        name = f"{table.name}.parquet"
-        with (out / name).open("wb") as file:
-            written.append(Written(table, name, write_table(source, table, file)))
-    write_manifest(source, out, "parquet", written)
+    write_tables(source, out, "parquet", write_table)
 
 
 def write_one(source: Source, out: BinaryIO) -> None:
     """The one table asked for, into a file."""
-    (table,) = chosen(source.tables)
-    write_table(source, table, out)
+    write_one_table(source, out, write_table)
 
 
 def write_table(source: Source, table: Table, out: BinaryIO) -> int:
