@@ -7,7 +7,7 @@ depends on its metadata id alone, so that it is worked out once for each id.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import compress
 
 from fwtop.traces.model import (
@@ -21,7 +21,7 @@ from fwtop.traces.model import (
 )
 from fwtop.traces.xplane_file import PlaneIndex, text
 from fwtop.traces.xplane_hlo import HloNames
-from fwtop.traces.xplane_intake import Intake, nanoseconds
+from fwtop.traces.xplane_intake import Batch, Intake, nanoseconds
 from fwtop.traces.xplane_names import (
     FETCH,
     HLO,
@@ -86,32 +86,32 @@ class HostThreads:
         kinds = line.dictionary.kinds(ids, events)
         rows = kinds.translate(_IS_ROW)
         if any(rows):
-            self._take_rows(line, list(compress(events, rows)), list(compress(ids, rows)))
+            for batch in self._sane(line, events, ids, rows):
+                self._take_rows(line, batch)
         stages = kinds.translate(_IS_STAGE)
         if any(stages):
-            self._take_stages(line, list(compress(events, stages)), list(compress(ids, stages)))
+            for batch in self._sane(line, events, ids, stages):
+                self._take_stages(line, batch)
         special = kinds.translate(_IS_DETAIL if self._details else _IS_SPECIAL)
         if any(special):
             for event in compress(events, special):
                 self._take_special(line, event, line.dictionary.meanings[event.metadata_id])
 
-    def _take_rows(self, line: _Line, events: Sequence[Event], ids: Sequence[int]) -> None:
-        offsets = [event.offset_ps for event in events]
-        durations = [event.duration_ps for event in events]
-        if not self._intake.accept(line.base, offsets, durations):
-            if len(events) == 1:
-                self._intake.drop()
-                return
-            for event, key in zip(events, ids, strict=True):
-                self._take_rows(line, (event,), (key,))
-            return
+    def _sane(
+        self, line: _Line, events: Sequence[Event], ids: Sequence[int], chosen: Sequence[int]
+    ) -> Iterator[Batch]:
+        return self._intake.sane(
+            line.base, list(compress(events, chosen)), list(compress(ids, chosen))
+        )
+
+    def _take_rows(self, line: _Line, batch: Batch) -> None:
         base, meanings = line.base, line.dictionary.meanings
         track = self._track(line.thread)
-        of = [meanings[key] for key in ids]
+        of = [meanings[key] for key in batch.ids]
         before = len(track)
         track.names += [meaning.name for meaning in of]
-        track.start_ns += [base + (offset + 500) // 1000 for offset in offsets]
-        track.duration_ns += [(duration + 500) // 1000 for duration in durations]
+        track.start_ns += [base + (offset + 500) // 1000 for offset in batch.offsets_ps]
+        track.duration_ns += [(duration + 500) // 1000 for duration in batch.durations_ps]
         kinds = bytes([meaning.kind for meaning in of])
         track.kinds += kinds
         _column(track.phases).extend([meaning.phase for meaning in of])
@@ -120,26 +120,19 @@ class HostThreads:
         if track.correlations is not None:
             track.correlations += [
                 line.dictionary.correlation(event) if kind == LAUNCH else 0
-                for event, kind in zip(events, kinds, strict=True)
+                for event, kind in zip(batch.events, kinds, strict=True)
             ]
         if self._details:
             _column(track.modules).extend([meaning.scope for meaning in of])
-            _column(track.shapes).extend(map(line.dictionary.shape, ids, events))
+            _column(track.shapes).extend(map(line.dictionary.shape, batch.ids, batch.events))
 
-    def _take_stages(self, line: _Line, events: Sequence[Event], ids: Sequence[int]) -> None:
-        offsets = [event.offset_ps for event in events]
-        durations = [event.duration_ps for event in events]
-        if not self._intake.accept(line.base, offsets, durations):
-            if len(events) == 1:
-                self._intake.drop()
-                return
-            for event, key in zip(events, ids, strict=True):
-                self._take_stages(line, (event,), (key,))
-            return
+    def _take_stages(self, line: _Line, batch: Batch) -> None:
         base, meanings, thread = line.base, line.dictionary.meanings, line.thread
         self._intake.window.input_events += [
             InputEvent(thread, path, base + (offset + 500) // 1000, (duration + 500) // 1000)
-            for key, offset, duration in zip(ids, offsets, durations, strict=True)
+            for key, offset, duration in zip(
+                batch.ids, batch.offsets_ps, batch.durations_ps, strict=True
+            )
             if (path := meanings[key].name)
         ]
 

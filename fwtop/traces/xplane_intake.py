@@ -5,7 +5,8 @@ Owns the limits on a window as a whole; what an event means is others' business.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from fwtop.traces.blocks import Limits
 from fwtop.traces.model import TraceWindow
@@ -16,6 +17,15 @@ _MOST_PS = 1_000 << 44
 """4.9 hours: a longer event is damage."""
 _MOST_NS = 1 << 61
 """What a time, and the sum of all durations, may come to, so that sums of them fit 64 bits."""
+
+
+class Batch(NamedTuple):
+    """Events of a line as columns."""
+
+    events: Sequence[Event]
+    ids: Sequence[int]
+    offsets_ps: Sequence[int]
+    durations_ps: Sequence[int]
 
 
 class Intake:
@@ -51,7 +61,7 @@ class Intake:
         start, at = self.window.base_unix_ns, line.timestamp_ns
         return at - start if at >= start > 0 else at
 
-    def accept(self, base: int, offsets: Sequence[int], durations: Sequence[int]) -> bool:
+    def _accept(self, base: int, offsets: Sequence[int], durations: Sequence[int]) -> bool:
         """Whether the times of all these events, in picoseconds, are sane; if so they count."""
         if not offsets:
             return True
@@ -64,6 +74,23 @@ class Intake:
         if sound:
             self._sum_ns += total
         return sound
+
+    def sane(self, base: int, events: Sequence[Event], ids: Sequence[int]) -> Iterator[Batch]:
+        """These events of a line, whose metadata ids are `ids`: together, or, where the times of
+        one are insane, one by one without it. What is given counts."""
+        batch = Batch(
+            events,
+            ids,
+            [event.offset_ps for event in events],
+            [event.duration_ps for event in events],
+        )
+        if self._accept(base, batch.offsets_ps, batch.durations_ps):
+            yield batch
+        elif len(events) == 1:
+            self.drop()
+        else:
+            for event, key in zip(events, ids, strict=True):
+                yield from self.sane(base, (event,), (key,))
 
     def times(self, base: int, event: Event) -> tuple[int, int] | None:
         """One event's start and duration in nanoseconds; None, and dropped, if they are insane."""
