@@ -26,7 +26,7 @@ from fwtop.analysis.comparison_configuration import compared_run, differences, n
 from fwtop.analysis.comparison_facts import RunFacts, SideFacts
 from fwtop.analysis.comparison_figures import compare_figures
 from fwtop.analysis.comparison_findings import compare_findings
-from fwtop.analysis.comparison_model import SCHEMA_VERSION, Change, Comparison
+from fwtop.analysis.comparison_model import SCHEMA_VERSION, Comparison
 from fwtop.analysis.comparison_steps import step_times
 from fwtop.analysis.comparison_verdict import coverage, verdict
 from fwtop.analysis.comparison_work import compare_work
@@ -66,16 +66,21 @@ def compare_sides(sides: Sequence[SideFacts]) -> Comparison:
     """The comparison of what has been gathered."""
     names = labels(sides)
     figures = compare_figures(sides)
-    means = next((row.changes for row in figures if row.metric == "step_time.mean"), None)
-    of_means: tuple[Change | None, ...] = means or (None,) * len(sides)
+    changes = {row.metric: row.changes for row in figures}
+    of_means = changes.get("step_time.mean", (None,) * len(sides))
     return Comparison(
         schema_version=SCHEMA_VERSION,
         runs=tuple(compared_run(side, name) for side, name in zip(sides, names, strict=True)),
         verdicts=(
             None,
             *(
-                verdict(sides[0], side, (names[0], name), mean)
-                for side, name, mean in zip(sides[1:], names[1:], of_means[1:], strict=True)
+                verdict(
+                    sides[0],
+                    side,
+                    (names[0], name),
+                    {metric: row[place] for metric, row in changes.items()},
+                )
+                for place, (side, name) in enumerate(zip(sides[1:], names[1:], strict=True), 1)
             ),
         ),
         notes=notes(sides, names),

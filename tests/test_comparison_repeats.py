@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from random import Random
 
@@ -77,6 +78,15 @@ def test_a_difference_beyond_the_runs_spread_is_found(tmp_path: Path) -> None:
     assert change is not None
     assert change.noise is not None, "what a run tells once, repeats tell the spread of"
     assert change.interval is not None
+
+
+def test_a_phase_that_changed_is_told_where_the_step_is_noise(tmp_path: Path) -> None:
+    one = runs_of(tmp_path, "one", [100, 130, 115])
+    comparison = compared_sides(one, runs_of(tmp_path, "two", [110, 140, 125], input_share=0.25))
+    verdict = comparison.verdicts[1]
+    assert verdict is not None
+    assert verdict.direction == "noise"
+    assert re.search(r"; but input takes \d+\.\d ms more a step for sure$", verdict.text)
 
 
 def test_two_runs_a_side_are_too_few_unless_it_is_clear(tmp_path: Path) -> None:

@@ -34,8 +34,8 @@ FULL_CONTENTION = 0.95
 FEWEST_INDEPENDENT = 5
 """Independent blocks of steps a run, from which its steps may call a difference noise. A rank test
 of 3 against 3 can find nothing (of 20 orders, 2 are as far apart as can be: 10 %), and one of 4
-against 4 only where every block of one run is slower than every one of the other: a single stray
-one turns any slowdown into noise. From 5 a side, one may stray."""
+against 4 only where every block of one run is slower than every one of the other: one pair out of
+order turns any slowdown into noise. From 5 a side, two pairs may be."""
 
 READ_ONCE = "read once a run"
 """Of a figure, so that nothing tells how far it varies."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from fwtop.analysis import repeats
 from fwtop.analysis.bootstrap import FEWEST_BLOCKS
@@ -19,14 +19,17 @@ from fwtop.analysis.comparison_noise import (
 from fwtop.analysis.comparison_steps import of_different_sizes, sample_change, step_change
 from fwtop.analysis.comparison_words import interval_text, percent, signed_percent
 from fwtop.analysis.significance import LEVEL
-from fwtop.formatting import format_count, format_ratio, plural
+from fwtop.formatting import format_count, format_duration, format_ratio, plural
+from fwtop.recording.model import PHASES
 
 MANY_TIMES = 2.0
 """From here a difference reads better as a multiple."""
 
 
-def verdict(one: SideFacts, two: SideFacts, names: tuple[str, str], mean: Change | None) -> Verdict:
-    """Whether `two` is slower than the baseline `one`; `mean` is the mean step's change."""
+def verdict(
+    one: SideFacts, two: SideFacts, names: tuple[str, str], changes: Mapping[str, Change | None]
+) -> Verdict:
+    """Whether `two` is slower than the baseline `one`; `changes` are the figures', by metric."""
     by_sample = of_different_sizes(one, two)
     change = sample_change(one, two) if by_sample else step_change(one, two)
     per = "sample" if by_sample else "step"
@@ -48,11 +51,8 @@ def verdict(one: SideFacts, two: SideFacts, names: tuple[str, str], mean: Change
             f"; by the sample, as a step has {one.samples_per_step:.4g} in {names[0]} and "
             f"{two.samples_per_step:.4g} in {names[1]}"
         )
-    elif mean is not None and mean.noise is False and mean.ratio is not None and change.noise:
-        text += (
-            f"; the mean step is {percent(mean.ratio)} {'longer' if mean.ratio > 0 else 'shorter'} "
-            f"({interval_text(mean.interval)}): some of the steps changed"
-        )
+    elif change.noise is not False:
+        text += _nevertheless(changes)
     covers = None
     if change.interval is not None:
         covers = "between_runs" if repeated(one, two) else "within_runs"
@@ -76,6 +76,26 @@ def coverage(sides: Sequence[SideFacts], names: Sequence[str]) -> str:
     if any(len(side.runs) == 1 for side in sides):
         return f"{text}; a single run is taken to vary as the other side's repeats do"
     return text
+
+
+def _nevertheless(changes: Mapping[str, Change | None]) -> str:
+    """What did change for sure, where the median step did not."""
+    mean = changes.get("step_time.mean")
+    if mean is not None and mean.noise is False and mean.ratio is not None:
+        return (
+            f"; the mean step is {percent(mean.ratio)} {'longer' if mean.ratio > 0 else 'shorter'} "
+            f"({interval_text(mean.interval)}): some of the steps changed"
+        )
+    sure = {
+        phase: change.delta
+        for phase in PHASES
+        if (change := changes.get(f"phase[{phase}]")) is not None and change.noise is False
+    }
+    if not sure:
+        return ""
+    most = max(sure, key=lambda phase: abs(sure[phase]))
+    size = format_duration(abs(sure[most]))
+    return f"; but {most} takes {size} {'more' if sure[most] > 0 else 'less'} a step for sure"
 
 
 def _difference_text(change: Change, direction: str, names: tuple[str, str], per: str) -> str:

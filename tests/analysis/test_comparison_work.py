@@ -132,6 +132,15 @@ def test_what_runs_differ_by_is_noise_with_repeats() -> None:
     assert side.sides[0].spread_ns == 0.8, "between windows, not runs"
 
 
+def test_what_runs_in_each_step_of_one_side_only_is_no_matter_of_spread() -> None:
+    before = kernels({"gone": [100, 20, 500, 10], "still": [10, 11, 9, 10]})
+    rare = replace(before.runs[0].work.kernels[0], name="rare", calls=1)
+    before = run_of(replace(before.runs[0].work, kernels=(*before.runs[0].work.kernels, rare)))
+    found = compared(before, kernels({"still": [10, 11, 9, 10]}))
+    noises = {name: row.changes[1].noise for name, row in found.items() if row.changes[1]}
+    assert noises == {"gone": False, "rare": True, "still": True}
+
+
 def test_two_runs_a_side_are_unknown_unless_they_are_clear() -> None:
     def side(*levels: float) -> SideFacts:
         return repeats(*(kernels({"k": [level] * 4, "l": [10, 11, 9, 10]}) for level in levels))

@@ -123,7 +123,9 @@ def test_the_rank_test_is_exact() -> None:
     observed = abs(sum(rank[value] for value in one) - 27.5)
     as_far = sum(abs(total - 27.5) >= observed for total in sums)
     assert rank_test(one, two) == pytest.approx(as_far / 252)
-    # U = 2 is significant at 5 % for 5 and 5, U = 3 is not.
+    # U = 2 is significant at 5 % for 5 and 5, U = 3 is not; for 4 and 4, U = 1 is not: what
+    # `comparison_noise.FEWEST_INDEPENDENT` rests on.
+    assert rank_test([1, 2, 3, 5], [4, 6, 7, 8]) > 0.05
     assert rank_test([1, 2, 3, 4, 7], [5, 6, 8, 9, 10]) <= 0.05
     assert rank_test([1, 2, 3, 4, 8], [5, 6, 7, 9, 10]) > 0.05
 
