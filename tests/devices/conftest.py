@@ -7,6 +7,8 @@ from pathlib import Path
 import pynvml
 import pytest
 
+from fwtop.devices.nvidia.sampler import NvidiaSampler
+from tests.devices.nvidia_clock import Clock
 from tests.devices.stand_in import LIBRARY, build, write
 
 
@@ -35,6 +37,9 @@ class Gpus:
         return int(self._library.stand_in_calls(full.encode()))
 
 
+Answer = Callable[[Mapping[str, object]], Gpus]
+
+
 @pytest.fixture
 def gpus(
     stand_in_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -51,3 +56,15 @@ def gpus(
 
     yield answer
     write(tmp_path / "gpus", {"gpus": 0})  # lets go of a call that hangs
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def sampler(clock: Clock) -> Iterator[NvidiaSampler]:
+    sampler = NvidiaSampler(clock, deadline_s=60)
+    yield sampler
+    sampler.close()

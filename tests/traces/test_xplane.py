@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import gzip
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from fwtop.analysis.results import PhaseSpan
 from fwtop.analysis.window import figures
-from fwtop.traces import reader
-from fwtop.traces.model import ANNOTATION, KERNEL, LAUNCH, MEMCPY, OPERATOR, TraceError, TraceWindow
-from fwtop.traces.xplane import Limits, read
+from fwtop.traces.model import ANNOTATION, KERNEL, LAUNCH, MEMCPY, OPERATOR
+from fwtop.traces.xplane import read
+from tests.traces.xplane_events import host, operators
 from tests.traces.xplane_files import (
     START_UNIX_NS,
     Event,
@@ -20,112 +18,8 @@ from tests.traces.xplane_files import (
     StatValue,
     environment,
     hlo_proto,
-    space,
     write,
 )
-
-
-def host(*events: Event, line: str = "python", at_ns: int = 0) -> PlaneWriter:
-    return PlaneWriter("/host:CPU").line(line, events, at_ns)
-
-
-def operators(trace: TraceWindow) -> list[tuple[str, str]]:
-    return [
-        (name, phase)
-        for track in trace.tracks
-        for name, phase in zip(track.names, track.phases or (), strict=True)
-    ]
-
-
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        ("dense/MatMul:MatMul", ("MatMul", "forward")),
-        ("StatefulPartitionedCall/dense/MatMul:_FusedMatMul", ("_FusedMatMul", "forward")),
-        ("gradient_tape/dense/MatMul/MatMul_1:MatMul", ("MatMul", "backward")),
-        ("StatefulPartitionedCall/gradient_tape/dense/Mul:Mul", ("Mul", "backward")),
-        ("gradients/dense/MatMul_grad/MatMul:MatMul", ("MatMul", "backward")),
-        ("training/Adam/gradients/mul_grad/Mul:Mul", ("Mul", "backward")),
-        ("adam/AssignSubVariableOp:AssignSubVariableOp", ("AssignSubVariableOp", "optimizer")),
-        ("StatefulPartitionedCall/adam_1/Sqrt_2:Sqrt", ("Sqrt", "optimizer")),
-        ("SGD/update/Sub:Sub", ("Sub", "optimizer")),
-        ("loss_scale_optimizer/Mul:Mul", ("Mul", "optimizer")),
-        ("AdamWeightDecay/Mul:Mul", ("Mul", "optimizer")),
-        ("mine/ResourceApplyAdam:ResourceApplyAdam", ("ResourceApplyAdam", "optimizer")),
-        ("adamant/Mul:Mul", ("Mul", "forward")),
-        ("IteratorGetNext:IteratorGetNext", ("IteratorGetNext", "input")),
-        ("EagerLocalExecute: MatMul", ("MatMul", "")),
-        ("EagerLocalExecute: IteratorGetNext", ("IteratorGetNext", "input")),
-        ("IteratorGetNextOp::DoCompute", ("IteratorGetNext", "input")),
-    ],
-)
-def test_operators_and_their_phases_by_name(
-    tmp_path: Path, name: str, expected: tuple[str, str]
-) -> None:
-    trace = read(write(tmp_path / "t.pb", host(Event(name, 0, 10))))
-    assert operators(trace) == [expected]
-    assert trace.tracks[0].kinds == bytes([OPERATOR])
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "ThreadpoolListener::Record",
-        "ExecutorState::Process",
-        "end: copy.2",
-        "KernelAndDeviceFunc::Run",
-        "EagerLocalExecute: __inference_step_695",
-        "__inference_step_695:__inference_step_695",
-        "TFE_Py_FastPathExecute_C",
-        "",
-    ],
-)
-def test_the_runtime_s_insides_are_no_operators(tmp_path: Path, name: str) -> None:
-    trace = read(write(tmp_path / "t.pb", host(Event(name, 0, 10))))
-    assert trace.tracks == []
-    assert trace.event_count == 1
-
-
-def test_operators_on_the_input_pipeline_s_threads_are_input(tmp_path: Path) -> None:
-    plane = host(Event("mul:Mul", 0, 1), line="tf_data_private_threadpool/12")
-    plane.line("tf_Compute/3", [Event("mul:Mul", 0, 1)], number=8)
-    found = operators(read(write(tmp_path / "t.pb", plane)))
-    assert sorted(found) == [("Mul", "forward"), ("Mul", "input")]
-
-
-def test_a_fetch_within_a_traced_operator_counts_once(tmp_path: Path) -> None:
-    inner = Event("IteratorGetNextOp::DoCompute", 2, 6)
-    both = host(Event("EagerLocalExecute: IteratorGetNext", 0, 10), inner)
-    assert operators(read(write(tmp_path / "t.pb", both))) == [("IteratorGetNext", "input")]
-
-
-@pytest.mark.parametrize(
-    ("name", "path"),
-    [
-        ("Iterator::Root::Prefetch", "Prefetch"),
-        ("Iterator::Prefetch::Generator", "Prefetch::Generator"),
-        ("Iterator::Root::ParallelInterleaveV4[13]::Map", "ParallelInterleaveV4::Map"),
-        ("Iterator::Root::FiniteRepeat[7]::MemoryCacheImpl::Map", "FiniteRepeat::MemoryCache::Map"),
-    ],
-)
-def test_a_stage_s_path(tmp_path: Path, name: str, path: str) -> None:
-    plane = host(Event(name, 1_000, 10), line="tf_data_iterator_resource/12", at_ns=40_000)
-    trace = read(write(tmp_path / "t.pb", plane, environment()))
-    assert trace.tracks == []
-    (event,) = trace.input_events
-    assert (event.path, event.start_ns, event.duration_ns) == (path, 41_000, 10)
-
-
-def test_the_root_of_a_pipeline_is_no_stage(tmp_path: Path) -> None:
-    assert read(write(tmp_path / "t.pb", host(Event("Iterator::Root", 0, 10)))).input_events == []
-
-
-def test_a_stage_s_insane_time_is_left_out(tmp_path: Path) -> None:
-    years = 10**15
-    plane = host(Event("Iterator::Root::Map", 0, years), Event("Iterator::Root::Map", 5, 7))
-    trace = read(write(tmp_path / "t.pb", plane))
-    assert [event.duration_ns for event in trace.input_events] == [7]
-    assert trace.dropped_count == 1
 
 
 def test_times_are_the_session_s_start_plus_the_line_s_plus_the_event_s(tmp_path: Path) -> None:
@@ -314,97 +208,3 @@ def test_python_frames_are_frames(tmp_path: Path) -> None:
     trace = read(write(tmp_path / "t.pb", host(Event("$train.py:12 step", 0, 50))))
     assert trace.frames[0].names == ["train.py(12): step"]
     assert trace.tracks == []
-
-
-def test_gzip_is_inflated(tmp_path: Path) -> None:
-    path = tmp_path / "t.pb.gz"
-    path.write_bytes(gzip.compress(space(host(Event("a:Mul", 0, 1)))))
-    assert operators(read(path)) == [("Mul", "forward")]
-
-
-# --- what is damaged ------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "content",
-    [b"", b"{}", b'{"traceEvents": []}', b"\x00" * 64, b"no trace at all", b"\xff" * 4_096],
-)
-def test_what_is_no_trace_is_refused_with_a_remedy(tmp_path: Path, content: bytes) -> None:
-    path = tmp_path / "t.pb"
-    path.write_bytes(content)
-    with pytest.raises(TraceError, match=r"xplane\.pb") as caught:
-        read(path)
-    assert str(path) in str(caught.value)
-
-
-@pytest.mark.parametrize("make", [lambda path: None, Path.mkdir])
-def test_no_file_is_an_error_in_words(tmp_path: Path, make: object) -> None:
-    path = tmp_path / "t.pb"
-    make(path)  # type: ignore[operator]
-    with pytest.raises(TraceError, match="Check the path"):
-        read(path)
-
-
-@pytest.mark.parametrize("compress", [bytes, gzip.compress])
-def test_a_file_beyond_the_limit_is_refused(tmp_path: Path, compress: object) -> None:
-    path = tmp_path / "t.pb"
-    path.write_bytes(compress(bytes(1 << 20)))  # type: ignore[operator]
-    with pytest.raises(TraceError, match="more than 65,536 bytes"):
-        read(path, Limits(file_bytes=1 << 16))
-
-
-def test_of_a_truncated_file_everything_whole_is_kept(tmp_path: Path) -> None:
-    gpu = PlaneWriter("/device:GPU:0").line("Stream #1(Compute)", [Event("gemm", 0, 30)])
-    calls = [Event(f"a_{number}:Mul", number, 1) for number in range(50)]
-    last = PlaneWriter("/host:CPU").line("python", calls, number=1)
-    last.line("tf_Compute/1", calls, number=2)
-    data = space(gpu, last)
-    path = tmp_path / "t.pb"
-    path.write_bytes(data[:-200])
-    trace = read(path)
-    assert [event.name for event in trace.device_events] == ["gemm"]
-    lengths = [len(track) for track in trace.tracks]
-    assert lengths[0] == 50
-    assert 30 < lengths[1] < 50
-    (note,) = trace.notes
-    assert "truncated or damaged at byte" in note
-
-
-def test_insane_times_are_left_out_and_counted(tmp_path: Path) -> None:
-    insane: Sequence[Event] = [
-        Event("a:Mul", 0, -5),
-        Event("b:Mul", 0, 1 << 45),
-        Event("fwtop_step", 0, -5, {"step": 1}),
-    ]
-    trace = read(write(tmp_path / "t.pb", host(*insane, Event("c:Mul", 0, 5))))
-    assert operators(trace) == [("Mul", "forward")]
-    assert trace.dropped_count == 3
-    assert trace.notes == ["3 damaged events were left out"]
-
-
-def test_more_events_than_wanted_are_left_out_with_a_note(tmp_path: Path) -> None:
-    many = host(*(Event("a:Mul", number, 1) for number in range(100)))
-    trace = read(write(tmp_path / "t.pb", many), Limits(events=60))
-    assert len(trace.tracks[0]) == trace.event_count == 60
-    assert trace.notes == ["only the first 60 events were read"]
-
-
-def test_a_long_line_is_read_in_parts(tmp_path: Path) -> None:
-    names = [f"{'scope/' * 60}a_{number}:Mul" for number in range(100)]
-    count = 60_000  # at 24 bytes each beyond a mebibyte
-    events = (
-        Event(names[at % 100], at, 0.5, {"shape": "(float[16,16])"}) for at in range(count)
-    )  # fmt: skip
-    trace = read(write(tmp_path / "t.pb", host(*events)))
-    assert len(trace.tracks[0]) == trace.event_count == count
-    assert trace.tracks[0].start_ns == list(range(count))
-    assert trace.notes == []
-
-
-def test_dispatch_by_format(tmp_path: Path) -> None:
-    path = write(tmp_path / "t.pb", host(Event("a:Mul", 0, 1)))
-    assert reader.read(path, "xplane").event_count == 1
-    with pytest.raises(TraceError, match="Kineto or Chrome"):
-        reader.read(path, "kineto")
-    with pytest.raises(TraceError, match="fwtop reads kineto and xplane"):
-        reader.read(path, "pickle")
