@@ -21,6 +21,7 @@ class Part:
         "backwards",
         "flags",
         "forward",
+        "given",
         "input",
         "opaque",
         "optimizer",
@@ -37,6 +38,8 @@ class Part:
         self.flags = 0
         self.backwards = 0
         self.samples: Optional[int] = None
+        self.given: Optional[int] = None
+        """Samples in the largest batch that the script handed over, where no fetch tells."""
         self.opaque = False
         """Compiled code ran whose phases cannot be told apart: they are unknown, not 0."""
 
@@ -52,6 +55,12 @@ class Part:
         self.opaque = self.opaque or later.opaque
         if later.samples is not None:
             self.samples = (self.samples or 0) + later.samples
+        self.give(later.given)
+
+    def give(self, samples: Optional[int]) -> None:
+        """A batch was handed over; several a step are the same one, for several models."""
+        if samples is not None:
+            self.given = max(self.given or 0, samples)
 
 
 class OpenStep:
@@ -175,7 +184,7 @@ class OpenStep:
             if self._any_optimizer
             else None,
             part.flags,
-            part.samples,
+            part.given if part.samples is None else part.samples,
         )
         self.log.add(step)
         self.index += 1

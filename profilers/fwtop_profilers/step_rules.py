@@ -191,13 +191,17 @@ class StepRules(OpenStep):
 
     def _forward_until(self, now: int) -> None:
         begin = self._forward_from
-        if begin is None or self.source == "forward":
+        if begin is None or self._units_are_forward():
             return
         part = self._part
         part.forward = (part.forward or 0) + now - begin
         if self._optimizers:
             self._optimizer_inner += now - begin
         self._span("forward", begin, now)
+
+    def _units_are_forward(self) -> bool:
+        """Whether forward is what calls take, and nothing between them."""
+        return self.source == "forward"
 
     def _judge_backward(self) -> None:
         """A backward begins after another without an optimizer step that we could see."""

@@ -5,6 +5,8 @@ Owns what `StepTracker` needs beyond boundaries within a step:
 - `batch_begin` / `batch_end`: the framework's own loop says what a step is (source `batch`).
   Boundaries within (backward, optimizer) give it phases and end nothing. Batches of evaluation and
   prediction are gaps where anything trains; where nothing does, they are the steps.
+  Where the user has said what a step is, and the loop hides that (`loop_begins`), each batch
+  counts for the one fetch, forward or update that it holds.
 - `forward_begin` / `forward_end`: a call of a model, as it may be a step where nothing trains, no
   batch is fetched and no loop of the framework's runs (source `forward`), or on request.
 - `update_begin` / `update_end`: one call of compiled code that ends with an optimizer's update
@@ -52,6 +54,8 @@ class WholeSteps(StepTracker):
     ) -> None:
         self.updates: Dict[str, Updates] = {}
         """By framework; each framework's probe adds its own."""
+        self.builds: Callable[[], bool] = lambda: False
+        """Whether a model is being built rather than run; set by the framework that builds so."""
         super().__init__(step_on, clock, thread)
         self.parameters_changed = self._changed
         self.on_backward_end = self._remember
@@ -65,6 +69,8 @@ class WholeSteps(StepTracker):
         """More words on what bounds a step now."""
         self._loop = ""
         """What the framework's own loop is, for as long as its batches are the steps."""
+        self.in_loop = False
+        """Whether batches of the framework's loop count for what the user wants to have counted."""
         self._chosen = self._step_on != "auto"
         self._batch_open = False
         self._judging_from: Optional[int] = None
@@ -73,25 +79,65 @@ class WholeSteps(StepTracker):
         self._same_thread: Dict[int, int] = {}
         self._calls: List[int] = []
         self._call_begin = 0
-        self._held_calls: List[Tuple[int, int, int]] = []
+        self._held_calls: List[Tuple[int, int, int, Optional[int]]] = []
         self._replays = False
 
     # --- batches of the framework's own loop ----------------------------------------------------
 
+    def loop_entered(self, updates_are_seen: bool) -> None:
+        """The framework's own loop is called. `updates_are_seen` is False where its optimizer runs
+        unseen; its fetches and forwards may lie within a graph at any time."""
+        hidden = ("input", "forward") if updates_are_seen else ("input", "forward", "optimizer")
+        if self._chosen and not self.in_loop and self.source in hidden:
+            self.in_loop = True
+            self._loop = ""
+            self._input_step_keys.clear()
+
+    @property
+    def awaits_name(self) -> bool:
+        """Whether a loop whose batches count was entered, and is not yet called anything."""
+        return self.in_loop and not self._loop
+
+    def loop_begins(self, loop: str) -> None:
+        """It begins with its batches, and is called `loop`."""
+        self._loop = loop
+        if self.in_loop:
+            self._tell_detail("by the batches of " + loop)
+        elif self.source == "batch":
+            self._tell_detail(loop)
+
     def fit_end(self) -> None:
-        """The framework's loop has ended; what follows may be a loop of another kind."""
+        """The framework's training has ended; what follows may be a loop of another kind."""
+        self._leave()
+        self.interrupted()
+
+    def loop_ended(self) -> None:
+        """The framework's loop was left, maybe by an exception."""
+        self._judging_from = None
+        self.in_loop = False
+        self._leave()
+
+    def _leave(self) -> None:
         self._batch_open = False
         self._auto = not self._chosen
-        self.interrupted()
+
+    def _tell_detail(self, detail: str) -> None:
+        if detail != self.source_detail:
+            self.source_detail = detail
+            self._tell_source()
+
+    def batch_given(self, samples: Optional[int]) -> None:
+        """The script hands the framework one batch to train on."""
+        if self._follows(True):
+            self._part.give(samples)
 
     def batch_begin(self) -> None:
         """A training batch begins."""
         self.hook_calls += 1
-        if self._chosen or not self._follows(True):
+        if (self._chosen and not self.in_loop) or not self._follows(True):
             return
         now = self._clock()
-        if self.source != "batch":
-            self._set_source("batch")
+        self._set_source("batch")
         self._auto = False  # boundaries within end no step
         self._optimizers.clear()
         part = self._part
@@ -112,9 +158,9 @@ class WholeSteps(StepTracker):
             return
         self._batch_open = False
         self._forward_from = None
-        if self.source != "batch":
+        if self.source != "batch" and not self.in_loop:
             return
-        self._auto = True
+        self._auto = not self._chosen
         if samples is not None:
             self._part.samples = samples
         self._close(self._clock())
@@ -122,11 +168,11 @@ class WholeSteps(StepTracker):
     def judge_begin(self) -> None:
         """A batch of evaluation or prediction begins."""
         self.hook_calls += 1
-        if self._chosen or not self._follows(False):
+        if (self._chosen and not self.in_loop) or not self._follows(False):
             return
         now = self._clock()
         self._judging_from = now
-        if self.trained:
+        if not self._counts_judged():
             self.interrupted()
         elif self._in_gap:
             self._in_gap = False
@@ -139,7 +185,7 @@ class WholeSteps(StepTracker):
         if begin is None or self._thread() != self._owner:
             return
         now = self._clock()
-        if self.trained:
+        if not self._counts_judged():
             self._judged_ns = now
             return
         own = self._fetches.take()
@@ -151,7 +197,7 @@ class WholeSteps(StepTracker):
         self._judged_ns = None
         if samples is not None:
             part.samples = samples
-        if self.source == "batch":
+        if self.source == "batch" or self._chosen:
             self._part = part
             self._close(now)
             return
@@ -161,6 +207,12 @@ class WholeSteps(StepTracker):
         if len(self._held) >= MAX_HELD or (first is not None and now - first >= HOLD_NS):
             self._release_held()
             self._begin_again(now)
+
+    def _counts_judged(self) -> bool:
+        """Whether a batch of evaluation or prediction is a step."""
+        if self._chosen:
+            return self.source == "forward" or (self.source == "input" and not self.trained)
+        return not self.trained
 
     @property
     def judges(self) -> bool:
@@ -175,13 +227,6 @@ class WholeSteps(StepTracker):
             for listener in self.on_gap:
                 self._call(listener, now)
 
-    def loop_begins(self, loop: str) -> None:
-        """The framework's own loop begins, called `loop`; told with its batches, if it is news."""
-        self._loop = loop
-        if self.source == "batch" and loop != self.source_detail:
-            self.source_detail = loop
-            self._tell_source()
-
     # --- a model's calls ------------------------------------------------------------------------
 
     @property
@@ -192,16 +237,24 @@ class WholeSteps(StepTracker):
     @property
     def counts_forwards(self) -> bool:
         """Whether a model's call may be a step: on request, or where nothing else is seen."""
+        if self.in_loop:
+            return False
         if self.source == "forward":
             return self._chosen or self._judging_from is None
         if self.source is not None or self.trained or self._any_input:
             return False
         return self._judging_from is None and not self._holds_batches
 
-    def forward_begin(self, key: int) -> None:
+    def unit_begin(self, key: int, at_ns: Optional[int] = None) -> None:
+        """As in `steps`, but where a batch counts, what lies within it does not."""
+        if not self.in_loop and not self.builds():
+            super().unit_begin(key, at_ns)
+
+    def forward_begin(self, key: int, samples: Optional[int] = None) -> None:
         """A call of a model begins, or one nested in another's; where `counts_forwards`."""
         if self.source == "forward":
             self.unit_begin(key)
+            self._part.give(samples)
             if self.on_boundary:
                 self._boundary("forward_begin")
             return
@@ -212,6 +265,7 @@ class WholeSteps(StepTracker):
         if key in calls:
             calls.clear()  # its last call raised
         calls.append(key)
+        self._part.give(samples)
         if len(calls) == 1:
             self._call_begin = self._clock()
             if self.on_boundary:
@@ -230,7 +284,8 @@ class WholeSteps(StepTracker):
         if calls or not self.counts_forwards:
             return
         now = self._clock()
-        held.append((key, self._call_begin, now))
+        held.append((key, self._call_begin, now, self._part.given))
+        self._part.given = None
         hold = HOLD_WITH_OPTIMIZER_NS if self._optimizers_made else HOLD_NS
         if len(held) >= MAX_HELD or now - held[0][1] >= hold:
             self._release_calls()
@@ -244,16 +299,11 @@ class WholeSteps(StepTracker):
             return
         owner, thread = self._owner or 0, self._thread
         self._replays, self._in_gap, self._thread = True, False, lambda: owner
-        for key, begin, end in held:
+        for key, begin, end, samples in held:
             self.unit_begin(key, begin)
+            self._part.give(samples)
             self.unit_end(key, end)
         self._replays, self._thread = False, thread
-
-    def _finished(self, part: Part, end: int) -> None:
-        if self._replays:
-            self._record(part, end)
-        else:
-            super()._finished(part, end)
 
     def finish(self) -> None:
         """The process ends: close the step whose end was not certain, count what was held."""
@@ -342,6 +392,17 @@ class WholeSteps(StepTracker):
             self.source_detail = self._loop if source == "batch" else ""
         return super()._set_source(source)
 
+    def _units_are_forward(self) -> bool:
+        return super()._units_are_forward() and not self.in_loop
+
+    def _finished(self, part: Part, end: int) -> None:
+        if self.source_detail and self._chosen and not self.in_loop:
+            self._tell_detail("")
+        if self._replays:
+            self._record(part, end)
+        else:
+            super()._finished(part, end)
+
     def _is_unsettled(self) -> bool:
         return self._judged_ns is not None or super()._is_unsettled()
 
@@ -358,7 +419,7 @@ class WholeSteps(StepTracker):
         super()._settle(now)
 
     def _counts_inputs(self) -> bool:
-        if self._judging_from is not None or self._holds_batches:
+        if self._judging_from is not None or self._holds_batches or self.in_loop:
             return False
         return super()._counts_inputs()
 

@@ -8,11 +8,13 @@ framework's folder's. Must not import a framework.
 from __future__ import annotations
 
 import functools
-from typing import Any, Callable, Optional
+from typing import Any, Callable, Dict, Optional, Tuple
 
 from fwtop_profilers.guard import Guard
 
 Hook = Callable[..., Any]
+Begins = Callable[[Any, Tuple[Any, ...], Dict[str, Any]], Any]
+Ends = Callable[[Any, Any], None]
 
 
 def hide(error: BaseException) -> None:
@@ -61,23 +63,20 @@ def wrap_fetch(
     return fetch
 
 
-def wrap_keyed(
-    original: Hook,
-    begin: Callable[[int], None],
-    end: Callable[[int], None],
-    guard: Guard,
-    counts: Callable[..., bool],
-) -> Hook:
-    """A method, told with its object's id where `counts` (its arguments) says so."""
+def wrap_call(original: Hook, begins: Begins, ends: Ends, guard: Guard) -> Hook:
+    """A method, with its begin told, and its end where `begins` gave a token for it.
+
+    `begins(self, args, kwargs)` gives None where the call says nothing; `ends(self, token)` is told
+    whether the call returned or raised. The arguments come as they are: unpacked once more, a
+    keyword of the script's could be taken for a parameter of ours.
+    """
 
     @functools.wraps(original)
     def called(self: Any, *args: Any, **kwargs: Any) -> Any:
-        told = False
+        token = None
         if not guard.off:
             try:
-                told = counts(self, *args)
-                if told:
-                    begin(id(self))
+                token = begins(self, args, kwargs)
             except Exception as error:
                 guard.fail(error)
         try:
@@ -86,13 +85,22 @@ def wrap_keyed(
             hide(raised)
             raise
         finally:
-            if told:
+            if token is not None:
                 try:
-                    end(id(self))
+                    ends(self, token)
                 except Exception as error:
                     guard.fail(error)
 
     return called
+
+
+def with_key(end: Callable[[int], None]) -> Ends:
+    """What is told of a call's end where its token is the key that `end` takes."""
+    return lambda owner, key: end(key)
+
+
+def never(owner: Any, token: Any) -> None:
+    """The end of a call whose begin alone is told."""
 
 
 def wrap_made(original: Hook, made: Callable[[Any], None], guard: Guard) -> Hook:

@@ -7,13 +7,15 @@ the list itself is wrapped, which is called on the training thread whatever the 
 
 from __future__ import annotations
 
+import functools
+import sys
 from types import ModuleType
 from typing import Any, Dict, Optional, Sequence, Tuple
 
 from fwtop_profilers import wraps
 from fwtop_profilers.framework_probe import FrameworkProbe, Install, Rehearsal
 from fwtop_profilers.guard import Guard
-from fwtop_profilers.keras import batches, compiling
+from fwtop_profilers.keras import batches, compiling, trainers
 from fwtop_profilers.probe import Context
 from fwtop_profilers.whole_steps import WholeSteps
 
@@ -21,7 +23,10 @@ CALLBACKS = {
     "keras": "keras.src.callbacks.callback_list",
     "tf_keras": "tf_keras.src.callbacks",
 }
-EPOCHS = {"keras": "keras.src.trainers.epoch_iterator"}
+EPOCHS = {
+    "keras": ("keras.src.trainers.epoch_iterator", "EpochIterator"),
+    "tf_keras": ("tf_keras.src.engine.data_adapter", "DataHandler"),
+}
 OPTIMIZERS = {
     "keras": ("keras.src.optimizers.base_optimizer", "BaseOptimizer", "apply"),
     "tf_keras": ("tf_keras.src.optimizers.optimizer", "_BaseOptimizer", "apply_gradients"),
@@ -30,8 +35,9 @@ MODELS = {
     "keras": ("keras.src.models.model", "Model"),
     "tf_keras": ("tf_keras.src.engine.training", "Model"),
 }
-COMPILED_TRAINERS = {"jax": "keras.src.backend.jax.trainer"}
-"""Trainers whose `train_on_batch` runs compiled code that no other probe sees."""
+UNSEEN_UPDATES = ("jax",)
+"""Backends whose updates run within compiled code that no other probe sees."""
+SYMBOLIC = "keras.src.backend.common.symbolic_scope"
 
 NO_SOURCE = "<string>"
 """AutoGraph runs code of this file as it is. A model given to tf.function it would convert, and
@@ -58,7 +64,7 @@ class KerasProbe(FrameworkProbe):
             ("samples", self._install_samples),
             ("optimizer", self._install_optimizer),
             ("forward", self._install_forward),
-            ("on batch", self._install_on_batch),
+            ("trainer", self._install_trainer),
             ("call", self._install_call),
         )
 
@@ -76,23 +82,23 @@ class KerasProbe(FrameworkProbe):
 
     def _wrap_callbacks(self, module: Any, guard: Guard) -> str:
         owner = module.CallbackList
-        watch = batches.Batches(self._context.steps, guard, self._backend, self._name)
+        watch = batches.Batches(self._context.steps, guard, self._backend)
         for name, wrap in watch.wraps().items():
             self._patches.replace(owner, name, wrap)
         return "CallbackList"
 
     def _install_samples(self, guard: Guard) -> str:
-        if self._name in EPOCHS:
-            self._part_when("samples", EPOCHS[self._name], self._wrap_epochs)
+        self._part_when("samples", EPOCHS[self._name][0], self._wrap_epochs)
         return self._hooks.get("samples", "")
 
     def _wrap_epochs(self, module: Any, guard: Guard) -> str:
+        kind = EPOCHS[self._name][1]
         self._patches.replace(
-            module.EpochIterator,
+            getattr(module, kind),
             "__init__",
             lambda original: wraps.wrap_made(original, batches.iterator_made, guard),
         )
-        return "EpochIterator"
+        return kind
 
     def _install_optimizer(self, guard: Guard) -> str:
         self._part_when("optimizer", OPTIMIZERS[self._name][0], self._wrap_optimizer)
@@ -111,18 +117,19 @@ class KerasProbe(FrameworkProbe):
         traced = compiling.make_update_test(backend, steps)
         if traced is None:
             return "none: %s runs it within compiled code" % backend
-        begin, end = steps.optimizer_begin, steps.optimizer_end
+        begin, ends = steps.optimizer_begin, wraps.with_key(steps.optimizer_end)
 
-        def counts(*arguments: Any) -> bool:
+        def begins(optimizer: Any, args: Any, kwargs: Any) -> Optional[int]:
             if traced():  # first: a compiler folds it, and sees nothing of the rest
-                return False
+                return None
             steps.framework = backend
-            return True
+            begin(id(optimizer))
+            return id(optimizer)
 
         self._patches.replace(
             owner,
             method,
-            lambda original: wraps.wrap_keyed(original, begin, end, guard, counts),
+            lambda original: wraps.wrap_call(original, begins, ends, guard),
         )
         return "%s.%s" % (kind, method)
 
@@ -132,45 +139,41 @@ class KerasProbe(FrameworkProbe):
 
     def _wrap_model(self, module: Any, guard: Guard) -> str:
         steps, backend = self._context.steps, self._backend()
+        steps.builds = _builds
         if backend == "torch" and steps.source != "forward":
             return ""  # what it compiles would hold the wrapper; DataLoaders tell of inference
         is_compiling = compiling.make_test(backend)
-        begin, end = steps.forward_begin, steps.forward_end
+        begin, ends = steps.forward_begin, wraps.with_key(steps.forward_end)
 
-        def counts(model: Any, *inputs: Any) -> bool:
-            if is_compiling() or not steps.counts_forwards:
-                return False
+        def begins(model: Any, args: Any, kwargs: Any) -> Optional[int]:
+            if is_compiling() or not steps.counts_forwards or (args and _is_symbolic(args[0])):
+                return None
             steps.framework = backend
-            return not (inputs and _is_symbolic(inputs[0]))
+            begin(id(model))
+            return id(model)
 
         self._patches.replace(
             getattr(module, MODELS[self._name][1]),
             "__call__",
-            lambda original: wraps.wrap_keyed(original, begin, end, guard, counts),
+            lambda original: wraps.wrap_call(original, begins, ends, guard),
             file=NO_SOURCE,
         )
         return "Model.__call__"
 
-    def _install_on_batch(self, guard: Guard) -> str:
-        module = COMPILED_TRAINERS.get(self._backend())
-        if module is not None:
-            self._part_when("on batch", module, self._wrap_on_batch)
-        return self._hooks.get("on batch", "")
+    def _install_trainer(self, guard: Guard) -> str:
+        found = trainers.find(self._name, self._backend())
+        if found is None:
+            return "none: %s's trainer is not known" % self._backend()
+        self._part_when("trainer", found[0], self._wrap_trainer)
+        return self._hooks.get("trainer", "")
 
-    def _wrap_on_batch(self, module: Any, guard: Guard) -> str:
-        steps = self._context.steps
-        begin, end = steps.update_begin, steps.update_end
-
-        def counts(*arguments: Any) -> bool:
-            steps.framework = self._backend()
-            return True
-
-        self._patches.replace(
-            module.JAXTrainer,
-            "train_on_batch",
-            lambda original: wraps.wrap_keyed(original, begin, end, guard, counts),
-        )
-        return "train_on_batch"
+    def _wrap_trainer(self, module: Any, guard: Guard) -> str:
+        _, kind = trainers.find(self._name, self._backend()) or ("", "")
+        watch = trainers.Trainers(self._context.steps, self._backend(), self._updates_are_seen())
+        for name, (begins, ends) in watch.hooks().items():
+            wrap = functools.partial(wraps.wrap_call, begins=begins, ends=ends, guard=guard)
+            self._patches.replace(getattr(module, kind), name, wrap)
+        return kind
 
     # --- the rest -------------------------------------------------------------------------------
 
@@ -178,6 +181,9 @@ class KerasProbe(FrameworkProbe):
         if self._name == "tf_keras":
             return "tensorflow"
         return str(self._framework.backend.backend())
+
+    def _updates_are_seen(self) -> bool:
+        return self._backend() not in UNSEEN_UPDATES
 
     def _rehearsal(self) -> Optional[Rehearsal]:
         if self._backend() in ("tensorflow", "torch"):
@@ -191,8 +197,16 @@ class KerasProbe(FrameworkProbe):
         return step, 2
 
 
+def _builds() -> bool:
+    """Whether Keras runs a model on stand-ins, to learn its shapes."""
+    module = sys.modules.get(SYMBOLIC)
+    return module is not None and bool(module.in_symbolic_scope())
+
+
 def _is_symbolic(value: Any) -> bool:
     """Whether a model is being built rather than run."""
+    if _builds():
+        return True
     if isinstance(value, (list, tuple)) and value:
         value = value[0]
     elif isinstance(value, dict) and value:

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import functools
 from typing import Any, Callable, Dict, Optional
 
 from fwtop_profilers.guard import Guard
 from fwtop_profilers.whole_steps import WholeSteps
-from fwtop_profilers.wraps import hide
+from fwtop_profilers.wraps import never, wrap_call
 
 Hook = Callable[..., Any]
 Wrap = Callable[[Hook], Hook]
+Listener = Callable[[Any, int], None]
 
 _latest: Any = None
-"""The epoch iterator that was made last: `fit` makes its own right before it begins."""
+"""The epoch iterator (tf_keras: data handler) that was made last: `fit` makes its own right before
+it begins."""
 
 
 def iterator_made(iterator: Any) -> None:
-    """An epoch iterator was made: it tells the size of its batches."""
+    """One was made: it tells the size of its batches."""
     global _latest
     _latest = iterator
 
@@ -26,14 +27,15 @@ class Sizes:
     """Samples in each batch of one epoch, as far as the data adapter tells."""
 
     def __init__(self, iterator: Any) -> None:
-        adapter = getattr(iterator, "data_adapter", None)
-        self._size = _number(getattr(adapter, "batch_size", None))
+        found = getattr(iterator, "data_adapter", None) or getattr(iterator, "_adapter", None)
+        self._size = _told(found, "batch_size")
         self._last: Optional[int] = None
         self._partial: Optional[int] = None
-        if self._size is not None and getattr(adapter, "has_partial_batch", False):
-            count = _number(getattr(iterator, "num_batches", None))
+        if self._size is not None and _told(found, "has_partial_batch"):
+            count = _told(iterator, "num_batches")
+            count = _told(iterator, "inferred_steps") if count is None else count
             self._last = None if count is None else count - 1
-            self._partial = _number(getattr(adapter, "partial_batch_size", None))
+            self._partial = _told(found, "partial_batch_size")
 
     def of(self, first: int, last: int) -> Optional[int]:
         """Samples in the batches `first` to `last`; None where it is not known."""
@@ -45,16 +47,22 @@ class Sizes:
         return samples
 
 
+def _told(owner: Any, name: str) -> Optional[int]:
+    """A number that Keras 3 keeps, and tf_keras gives when it is called."""
+    value = getattr(owner, name, None)
+    try:
+        return number(value() if callable(value) else value)
+    except NotImplementedError:  # an adapter that does not say
+        return None
+
+
 class Batches:
     """What the wrapped callback list tells of."""
 
-    def __init__(
-        self, steps: WholeSteps, guard: Guard, backend: Callable[[], str], name: str
-    ) -> None:
+    def __init__(self, steps: WholeSteps, guard: Guard, backend: Callable[[], str]) -> None:
         self._steps = steps
         self._guard = guard
         self._backend = backend
-        self._name = name
         self._sizes = self._judged = Sizes(None)
         self._first = 0
         self._first_judged = 0
@@ -80,7 +88,7 @@ class Batches:
         self._steps.framework = self._backend()
         model = vars(callbacks).get("_model") or vars(callbacks).get("model")
         together = getattr(model, "steps_per_execution", getattr(model, "_steps_per_execution", 1))
-        together = _number(together) or 1
+        together = number(together) or 1
         detail = "Keras fit"
         if together > 1:
             detail += ", %d batches an execution: each step holds so many" % together
@@ -100,7 +108,7 @@ class Batches:
         global _latest
         if _latest is not None:  # none is made where `fit` evaluates once more
             self._judged, _latest = Sizes(_latest), None
-        if not self._steps.trained:
+        if not self._steps.trained or self._steps.awaits_name:
             self._steps.framework = self._backend()
             self._steps.loop_begins("Keras evaluate or predict")
 
@@ -114,51 +122,24 @@ class Batches:
     def _judged_ends(self, callbacks: Any, batch: int) -> None:
         self._steps.judge_end(self._judged.of(self._first_judged, batch))
 
-    def _before(self, listener: Callable[[Any, int], None]) -> Wrap:
-        return functools.partial(_wrap, listener=listener, guard=self._guard, first=True)
+    def _before(self, listener: Listener) -> Wrap:
+        def begins(callbacks: Any, args: Any, kwargs: Any) -> None:
+            batch = args[0] if args else kwargs.get("batch")
+            listener(callbacks, batch if type(batch) is int else number(batch) or 0)
 
-    def _after(self, listener: Callable[[Any, int], None]) -> Wrap:
-        return functools.partial(_wrap, listener=listener, guard=self._guard, first=False)
+        return lambda original: wrap_call(original, begins, never, self._guard)
 
+    def _after(self, listener: Listener) -> Wrap:
+        def begins(callbacks: Any, args: Any, kwargs: Any) -> bool:
+            return True
 
-def _wrap(original: Hook, listener: Callable[[Any, int], None], guard: Guard, first: bool) -> Hook:
-    """`original` (self, [batch], [logs]), with `listener` told before or after it."""
+        def ends(callbacks: Any, token: bool) -> None:
+            listener(callbacks, 0)
 
-    def tell(callbacks: Any, batch: Any) -> None:
-        if guard.off:
-            return
-        try:
-            listener(callbacks, batch if type(batch) is int else _number(batch) or 0)
-        except Exception as error:
-            guard.fail(error)
-
-    if first:
-
-        @functools.wraps(original)
-        def called(self: Any, *args: Any, **kwargs: Any) -> Any:
-            tell(self, args[0] if args else kwargs.get("batch"))
-            try:
-                return original(self, *args, **kwargs)
-            except BaseException as raised:
-                hide(raised)
-                raise
-
-    else:
-
-        @functools.wraps(original)
-        def called(self: Any, *args: Any, **kwargs: Any) -> Any:
-            try:
-                return original(self, *args, **kwargs)
-            except BaseException as raised:
-                hide(raised)
-                raise
-            finally:
-                tell(self, None)
-
-    return called
+        return lambda original: wrap_call(original, begins, ends, self._guard)
 
 
-def _number(value: Any) -> Optional[int]:
+def number(value: Any) -> Optional[int]:
     """An int of whatever a framework calls one (NumPy's, a variable's); None for anything else."""
     try:
         return None if value is None else int(value)

@@ -91,18 +91,16 @@ class TensorFlowProbe(FrameworkProbe):
         self._patches.replace(
             _loaded(FUNCTION).Function,
             "__call__",
-            lambda original: step_hooks.wrap_function_call(original, calls, guard),
+            lambda original: wraps.wrap_call(original, calls.begins, calls.ends, guard),
         )
         return "Function.__call__"
 
     def _install_tape(self, guard: Guard) -> str:
-        steps, updates = self._context.steps, self._updates
+        begins, ends = step_hooks.gradient_hooks(self._context.steps, self._updates.differentiated)
         self._patches.replace(
             _loaded(TAPE).GradientTape,
             "gradient",
-            lambda original: step_hooks.wrap_gradient(
-                original, steps, guard, updates.differentiated
-            ),
+            lambda original: wraps.wrap_call(original, begins, ends, guard),
         )
         return "GradientTape.gradient"
 
@@ -115,7 +113,7 @@ class TensorFlowProbe(FrameworkProbe):
                     self._patches.replace(
                         owner,
                         name,
-                        lambda original: step_hooks.wrap_assignment(original, assigned, guard),
+                        lambda original: wraps.wrap_call(original, assigned, wraps.never, guard),
                     )
         return "assignments to differentiated variables"
 
@@ -125,14 +123,19 @@ class TensorFlowProbe(FrameworkProbe):
         if owner is None:
             return ""
 
-        def counts(*arguments: Any) -> bool:
-            return not graphs.traced_update(steps)
+        begin, ends = steps.optimizer_begin, wraps.with_key(steps.optimizer_end)
 
-        begin, end = steps.optimizer_begin, steps.optimizer_end
+        def begins(optimizer: Any, args: Any, kwargs: Any) -> Optional[int]:
+            if graphs.traced_update(steps):
+                return None
+            steps.framework = "tensorflow"
+            begin(id(optimizer))
+            return id(optimizer)
+
         self._patches.replace(
             owner,
             "apply_gradients",
-            lambda original: wraps.wrap_keyed(original, begin, end, guard, counts),
+            lambda original: wraps.wrap_call(original, begins, ends, guard),
         )
         return "tf.compat.v1"
 
@@ -156,18 +159,19 @@ class TensorFlowProbe(FrameworkProbe):
         owner = getattr(sys.modules.get(CONCRETE), "ConcreteFunction", None)
         if owner is None:
             return "none: this version's concrete functions are not known"
-        begin, end = steps.forward_begin, steps.forward_end
+        begin, ends = steps.forward_begin, wraps.with_key(steps.forward_end)
 
-        def counts(*arguments: Any) -> bool:
+        def begins(function: Any, args: Any, kwargs: Any) -> Optional[int]:
             if not steps.counts_forwards or not graphs.is_eager():
-                return False
+                return None
             steps.framework = "tensorflow"
-            return True
+            begin(id(function))
+            return id(function)
 
         self._patches.replace(
             owner,
             "__call__",
-            lambda original: wraps.wrap_keyed(original, begin, end, guard, counts),
+            lambda original: wraps.wrap_call(original, begins, ends, guard),
         )
         return "Function.__call__, ConcreteFunction.__call__"
 
@@ -199,9 +203,8 @@ class TensorFlowProbe(FrameworkProbe):
     def _rehearsal(self) -> Rehearsal:
         """The hooks of a plain step, on a tracker of their own, and how many calls they are."""
         steps, guard = WholeSteps(), Guard(self._context, "rehearsal")
-        backward = step_hooks.wrap_gradient(
-            lambda tape, *rest: None, steps, guard, lambda sources: None
-        )
+        begins, ends = step_hooks.gradient_hooks(steps, lambda sources: None)
+        backward = wraps.wrap_call(lambda tape, *rest: None, begins, ends, guard)
         fetch = step_hooks.wrap_next(lambda iterator: None, steps, guard)
 
         def step() -> None:

@@ -40,8 +40,8 @@ class HandUpdates:
         self._known.add(key)
         self._sources.update(map(id, itertools.islice(_variables(sources, 0), MAX_SOURCES)))
 
-    def assigned(self, variable: Any) -> None:
-        """A variable is assigned to."""
+    def assigned(self, variable: Any, args: Any = (), kwargs: Any = None) -> None:
+        """A variable is assigned to; nothing of it is told at its end."""
         if id(variable) not in self._sources:
             return
         if graphs.is_eager():

@@ -7,8 +7,7 @@ pass untouched.
 
 from __future__ import annotations
 
-import functools
-from typing import Any, Callable, Optional
+from typing import Any, Callable, Optional, Tuple
 
 from fwtop_profilers import wire
 from fwtop_profilers.clock import now_ns
@@ -18,7 +17,7 @@ from fwtop_profilers.tensorflow.graphs import ASSIGNED, GRADIENTS, UPDATE
 from fwtop_profilers.tensorflow.hand_updates import HandUpdates
 from fwtop_profilers.tensorflow.tracing import Tracing
 from fwtop_profilers.whole_steps import WholeSteps
-from fwtop_profilers.wraps import hide, wrap_fetch
+from fwtop_profilers.wraps import Begins, Ends, wrap_fetch
 
 Hook = Callable[..., Any]
 
@@ -33,7 +32,7 @@ class FunctionCalls:
         self._tracing = tracing
         self._updates = updates
 
-    def begins(self, function: Any) -> Optional[Call]:
+    def begins(self, function: Any, args: Any, kwargs: Any) -> Optional[Call]:
         """A call of `function` begins; None where it says nothing."""
         steps = self._steps
         holds = graphs.holds(function._function_cache)
@@ -99,64 +98,19 @@ class Call:
         self.forward = False
 
 
-def wrap_function_call(original: Hook, calls: FunctionCalls, guard: Guard) -> Hook:
-    """`tf.function`'s call."""
-    begins, ends = calls.begins, calls.ends
-
-    @functools.wraps(original)
-    def call(self: Any, *args: Any, **kwds: Any) -> Any:
-        under_way: Optional[Call] = None
-        if not guard.off:
-            try:
-                under_way = begins(self)
-            except Exception as error:
-                guard.fail(error)
-        try:
-            return original(self, *args, **kwds)
-        except BaseException as raised:
-            hide(raised)
-            raise
-        finally:
-            if under_way is not None:
-                try:
-                    ends(self, under_way)
-                except Exception as error:
-                    guard.fail(error)
-
-    return call
-
-
-def wrap_gradient(
-    original: Hook, steps: WholeSteps, guard: Guard, differentiated: Callable[[Any], None]
-) -> Hook:
-    """`GradientTape.gradient`: backward, where it runs eagerly; its sources are parameters."""
+def gradient_hooks(steps: WholeSteps, differentiated: Callable[[Any], None]) -> Tuple[Begins, Ends]:
+    """Of `GradientTape.gradient`: backward, where it runs eagerly; its sources are parameters."""
     begin, end = steps.backward_begin, steps.backward_end
 
-    @functools.wraps(original)
-    def gradient(self: Any, *args: Any, **kwargs: Any) -> Any:
-        tells = False
-        if not guard.off:
-            try:
-                differentiated(args[1] if len(args) > 1 else kwargs.get("sources"))
-                tells = _is_backward(steps)
-                if tells:
-                    steps.framework = "tensorflow"
-                    begin()
-            except Exception as error:
-                guard.fail(error)
-        try:
-            return original(self, *args, **kwargs)
-        except BaseException as raised:
-            hide(raised)
-            raise
-        finally:
-            if tells:
-                try:
-                    end()
-                except Exception as error:
-                    guard.fail(error)
+    def begins(tape: Any, args: Any, kwargs: Any) -> Optional[bool]:
+        differentiated(args[1] if len(args) > 1 else kwargs.get("sources"))
+        if not _is_backward(steps):
+            return None
+        steps.framework = "tensorflow"
+        begin()
+        return True
 
-    return gradient
+    return begins, lambda tape, token: end()
 
 
 def _is_backward(steps: WholeSteps) -> bool:
@@ -167,32 +121,21 @@ def _is_backward(steps: WholeSteps) -> bool:
     return not graphs.other_replica(steps)
 
 
-def wrap_assignment(original: Hook, assigned: Callable[[Any], None], guard: Guard) -> Hook:
-    """A variable's `assign…`, told before it is made."""
-
-    @functools.wraps(original)
-    def assign(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if not guard.off:
-            try:
-                assigned(self)
-            except Exception as error:
-                guard.fail(error)
-        try:
-            return original(self, *args, **kwargs)
-        except BaseException as raised:
-            hide(raised)
-            raise
-
-    return assign
-
-
 def wrap_next(original: Hook, steps: WholeSteps, guard: Guard) -> Hook:
-    """An iterator's `__next__`, with its wait and the size of its batch told."""
+    """An iterator's `__next__`, with its wait and the size of its batch told; not its tracing."""
+
+    def begin(key: int, training: bool) -> None:
+        if graphs.is_eager():
+            steps.input_begin(key, training)
+
+    def end(samples: Optional[int] = None, more: bool = True) -> None:
+        if graphs.is_eager():
+            steps.input_end(samples, more)
 
     def trains() -> bool:
         return not steps.judges
 
-    return wrap_fetch(original, steps.input_begin, steps.input_end, guard, trains, samples_of)
+    return wrap_fetch(original, begin, end, guard, trains, samples_of)
 
 
 def samples_of(batch: Any, depth: int = 0) -> Optional[int]:
