@@ -16,9 +16,9 @@ from tests.benchmarks import outcome
 
 NAMES = (
     "startup", "overhead", "overhead_tensorflow", "peers", "recorder_memory", "decode",
-    "decode_xplane", "compare", "hta", "open_trace",
+    "decode_xplane", "compare", "hta", "open_trace", "open_large", "viewer",
 )  # fmt: skip
-STANDALONE = ("window_cost", "viewer", "open_large")
+STANDALONE = ("window_cost",)
 
 
 def run_standalone(name: str, keep: bool) -> None:

@@ -4,7 +4,8 @@ All are started at the same time, warm up, and from then on only one of them run
 others are stopped (SIGSTOP, all threads of the script's process; never fwtop's recorder). A machine
 that grows slower or faster does so for all. The scripts stop at the end of a step (see
 scripts/step_times.py), so a slice is whole steps, all of them, timed by the script; the first of
-them finds cold caches on every side.
+them finds cold caches on every side. All scripts run on the same core, recorders where they like;
+what fwtop has in the script's process, saving a window included, so shares the script's core.
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ class Pace:
     cycles: int
     slice_s: float = 0.25
     """The machine's mood lasts longer, and stopping and caches are still few of some 50 steps."""
-    warm_up_s: float = 8.0
+    warm_up_s: float = 7.0
 
 
 @dataclass(frozen=True)
@@ -132,7 +133,7 @@ class _Side:
         while not self._pid.exists():
             self._check(end, "made no step")
         self.script = psutil.Process(int(self._pid.read_text()))
-        _favour(self.script.pid)
+        _place(self.script.pid)
 
     def pause(self) -> None:
         """Ask for it, and wait until every thread has stopped."""
@@ -167,8 +168,14 @@ class _Side:
         return RuntimeError(f"{self._command.argv} {what}: {self._log.read()[-2000:]}")
 
 
-def _favour(pid: int) -> None:
-    """The benchmark's niceness for the script's session: Linux weighs sessions, not processes."""
+def _place(pid: int) -> None:
+    """The same core for every script, with all threads that it has by now; those of two cores
+    differ by percents for as long as they run. It has the benchmark's niceness: Linux weighs
+    sessions, not processes."""
+    if hasattr(os, "sched_setaffinity"):
+        core = max(os.sched_getaffinity(0))
+        for thread in Path(f"/proc/{pid}/task").iterdir():
+            os.sched_setaffinity(int(thread.name), {core})
     niceness = os.getpriority(os.PRIO_PROCESS, 0)
     group = Path(f"/proc/{pid}/autogroup")
     if niceness and group.exists():

@@ -7,28 +7,19 @@ processes are timed, interpreter and imports included.
 from __future__ import annotations
 
 import argparse
-import os
-import pty
-import select
 import sqlite3
-import struct
-import subprocess
 import sys
 import tempfile
-import termios
-import time
-from collections.abc import Mapping
-from fcntl import ioctl
 from pathlib import Path
 
 from tests.benchmarks.commands import FWTOP, environment, timed
 from tests.benchmarks.outcome import Outcome, figure
+from tests.benchmarks.terminal import OnTerminal
 from tests.recordings import MS, Spec, build
 
 BAR_S = 2.0
 STEPS, WINDOWS, OPERATORS = 100_000, 500, 180
 VERDICT = b"slower"
-PATIENCE_S = 60
 
 
 def measure(options: argparse.Namespace) -> Outcome:
@@ -41,7 +32,8 @@ def measure(options: argparse.Namespace) -> Outcome:
         environ = environment(folder)
         for _ in range(rounds):
             words_s.append(timed([FWTOP, "compare", *paths, "--json"], environ))
-            screen_s.append(first_screen([FWTOP, "compare", *paths], environ))
+            with OnTerminal([FWTOP, "compare", *paths], environ) as screen:
+                screen_s.append(screen.drawn([VERDICT]))
     return Outcome(
         "compare",
         f"`fwtop compare A B`: {STEPS:,} steps, {WINDOWS} windows of {OPERATORS} operators each, "
@@ -70,30 +62,6 @@ def recording(path: Path, number: int) -> Path:
         )
     db.close()
     return path
-
-
-def first_screen(argv: list[str], environ: Mapping[str, str]) -> float:
-    """Seconds until the verdict is on a terminal of 120 by 40."""
-    master, slave = pty.openpty()
-    ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
-    started = time.perf_counter()
-    process = subprocess.Popen(
-        argv, stdin=slave, stdout=slave, stderr=slave, env={**environ, "TERM": "xterm-256color"},
-        start_new_session=True,
-    )  # fmt: skip
-    os.close(slave)
-    screen = b""
-    try:
-        while VERDICT not in screen:
-            if time.perf_counter() - started > PATIENCE_S or process.poll() is not None:
-                raise RuntimeError(f"no verdict on the screen, but {screen[-2000:]!r}")
-            if select.select([master], [], [], 0.01)[0]:
-                screen += os.read(master, 65536)
-        return time.perf_counter() - started
-    finally:
-        process.kill()
-        process.wait()
-        os.close(master)
 
 
 def main() -> int:

@@ -1,15 +1,12 @@
-"""How long opening and summing up a recording of 1,000,000 steps takes. A script, not a test.
+"""How long it takes to open a recording of 1,000,000 steps: `fwtop open` until the screen is full.
 
-    python -m tests.benchmarks.open_large [--steps N] [--step-ms MS] [--windows N] [--keep FILE]
-
-Prints one line a query: the first call on a fresh connection, and a second one (what a live view
-pays at each refresh).
+The whole process is timed, interpreter and imports included, on a terminal, until the first screen
+has a figure in each of its panels of figures. What its queries take of that is told with it.
 """
 
 from __future__ import annotations
 
 import argparse
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -18,8 +15,15 @@ from pathlib import Path
 from fwtop.queries import devices, host, log, operators, steps
 from fwtop.recording.store import Recording, open_recording
 from fwtop.summary import gather, summarize, to_json
+from tests.benchmarks.commands import FWTOP, environment, timed
+from tests.benchmarks.outcome import Outcome, figure
+from tests.benchmarks.terminal import OnTerminal
 from tests.recordings import MS, Spec, build
 
+BAR_S = 1.5
+STEPS, STEP_MS, WINDOWS = 1_000_000, 10, 500
+DRAWN = [b" p95", b"349 W", b"of 16 cores", b"cudnn_convolution", b"loss 0.001", b"graph break in"]
+"""Steps, GPUs, host, operators, log, findings."""
 HOUR_NS = 3_600_000_000_000
 
 QUERIES: dict[str, Callable[[Recording], object]] = {
@@ -40,46 +44,39 @@ QUERIES: dict[str, Callable[[Recording], object]] = {
 }
 
 
-def main() -> int:
-    """Build (or reuse) the recording and time each query."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--steps", type=int, default=1_000_000)
-    parser.add_argument("--step-ms", type=float, default=10)
-    parser.add_argument("--windows", type=int, default=500)
-    parser.add_argument("--keep", type=Path)
-    arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        path = arguments.keep or Path(folder) / "large.fwtop"
-        if not path.exists():
-            start = time.perf_counter()
-            build(
-                path,
-                Spec(
-                    steps=arguments.steps,
-                    step_ns=int(arguments.step_ms * MS),
-                    windows=arguments.windows,
-                ),
-            )
-            print(f"built in {time.perf_counter() - start:.1f} s")
-        print(f"{path.stat().st_size / 1e6:.0f} MB")
-        measure(path)
-    return 0
+def measure(options: argparse.Namespace) -> Outcome:
+    """The screen, and the summary as a command, by turns."""
+    rounds = 3 if options.quick else 9
+    screen_s, summary_s = [], []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        path = folder / "large.fwtop"
+        build(path, Spec(steps=STEPS, step_ns=STEP_MS * MS, windows=WINDOWS))
+        environ = environment(folder)
+        for _ in range(rounds):
+            with OnTerminal([FWTOP, "open", str(path)], environ) as screen:
+                screen_s.append(screen.drawn(DRAWN))
+            summary_s.append(timed([FWTOP, "summary", str(path), "--json"], environ))
+        return Outcome(
+            "open_large",
+            f"`fwtop open` of a recording of {STEPS:,} steps and {WINDOWS} windows, "
+            f"{rounds} times by turns with its summary",
+            [
+                figure("first screen with all figures", "s", screen_s, BAR_S),
+                figure("`fwtop summary --json`", "s", summary_s),
+            ],
+            {"bytes": path.stat().st_size, "queries_ms": queries_ms(path)},
+        )
 
 
-def measure(path: Path) -> None:
-    """One line a query."""
-    start = time.perf_counter()
-    open_recording(path).close()
-    print(f"{'open':<30}{(time.perf_counter() - start) * 1e3:9.1f} ms")
+def queries_ms(path: Path) -> dict[str, list[float]]:
+    """Each query's first call on a fresh connection, and a second one, as a live view repeats."""
+    taken: dict[str, list[float]] = {}
     for name, query in QUERIES.items():
         with open_recording(path) as recording:
-            took = []
             for _ in range(2):
-                start = time.perf_counter()
+                began_s = time.perf_counter()
                 query(recording)
-                took.append((time.perf_counter() - start) * 1e3)
-        print(f"{name:<30}{took[0]:9.1f} ms, again {took[1]:9.1f} ms")
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+                taken_ms = 1e3 * (time.perf_counter() - began_s)
+                taken.setdefault(name, []).append(round(taken_ms, 2))
+    return taken

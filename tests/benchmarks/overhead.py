@@ -51,8 +51,8 @@ MEASURES: dict[str, Callable[[Slice], float]] = {
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """How long."""
-    parser.add_argument("--overhead-cycles", type=int, default=60, help="of each start")
-    parser.add_argument("--overhead-repeats", type=int, default=7, help="starts of the scripts")
+    parser.add_argument("--overhead-cycles", type=int, default=50, help="of each start")
+    parser.add_argument("--overhead-repeats", type=int, default=5, help="starts of the scripts")
 
 
 @dataclass(frozen=True)

@@ -1,31 +1,27 @@
 """What the viewer costs: bytes a second to the terminal, CPU, and the time to its first paint.
 
-Runs the real application under a pty on a recording that grows as a live one does (steps, readings,
-a progress bar, windows and compiles now and then), in several runs:
-
-    python -m tests.benchmarks.viewer [--runs 3] [--seconds 20] [--size 120x40] [--plain]
-
-`--plain` switches the front buffer off, to compare. Prints each figure with its spread.
+Runs the real application on a terminal, on a recording that grows as a live one does (steps,
+readings, a progress bar, windows and compiles now and then). `--viewer-plain` switches the front
+buffer off, to compare.
 """
 
 from __future__ import annotations
 
 import argparse
-import fcntl
-import os
-import pty
-import select
-import struct
 import subprocess
 import sys
 import tempfile
-import termios
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
+from tests.benchmarks.commands import environment
+from tests.benchmarks.outcome import Outcome, figure
+from tests.benchmarks.terminal import OnTerminal
+
+SETTLE_S = 3.0
 WRITER = """
 import sys
 import time
@@ -66,8 +62,8 @@ app.view(Path(sys.argv[1]), RunFolder(Path(sys.argv[1]).parent))
 """
 
 
-@dataclass
-class Result:
+@dataclass(frozen=True)
+class Run:
     """One run."""
 
     bytes_per_s: float
@@ -76,7 +72,34 @@ class Result:
     rss_mib: float
 
 
-def measure(size: tuple[int, int], seconds: float, plain: bool) -> Result:
+def configure(parser: argparse.ArgumentParser) -> None:
+    """How long, and what of."""
+    parser.add_argument("--viewer-seconds", type=float, default=20.0)
+    parser.add_argument("--viewer-size", default="120x40")
+    parser.add_argument("--viewer-plain", action="store_true")
+
+
+def measure(options: argparse.Namespace) -> Outcome:
+    """Several viewers, one after the other."""
+    width, height = map(int, options.viewer_size.split("x"))
+    seconds = 4.0 if options.quick else options.viewer_seconds
+    count = 2 if options.quick else 5
+    plain = options.viewer_plain
+    runs = [_run((width, height), seconds, plain) for _ in range(count)]
+    return Outcome(
+        "viewer",
+        f"a live run's viewer at {width}x{height}, {count} runs of {seconds:g} s"
+        + (", front buffer off" if plain else ""),
+        [
+            figure("to the terminal", "bytes/s", [run.bytes_per_s for run in runs]),
+            figure("CPU of a core", "%", [100 * run.cpu_ratio for run in runs]),
+            figure("first paint", "s", [run.first_paint_s for run in runs]),
+            figure("memory", "MiB", [run.rss_mib for run in runs]),
+        ],
+    )
+
+
+def _run(size: tuple[int, int], seconds: float, plain: bool) -> Run:
     """One viewer on one growing recording."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "run.fwtop"
@@ -86,84 +109,21 @@ def measure(size: tuple[int, int], seconds: float, plain: bool) -> Result:
         try:
             assert writer.stdout is not None
             assert writer.stdout.readline().strip() == "ready"
-            return _viewer(path, size, seconds, plain)
+            argv = [sys.executable, "-c", VIEWER, str(path), "plain" if plain else "diff"]
+            with OnTerminal(argv, environment(Path(folder)), size) as screen:
+                return _watch(screen, seconds)
         finally:
             writer.kill()
             writer.wait()
 
 
-def _viewer(path: Path, size: tuple[int, int], seconds: float, plain: bool) -> Result:
-    master, slave = pty.openpty()
-    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
-    environment = {**os.environ, "TERM": "xterm-256color"}
-    environment.pop("COLORTERM", None)
-    environment.pop("NO_COLOR", None)
-    started = time.monotonic()
-    viewer = subprocess.Popen(
-        [sys.executable, "-c", VIEWER, str(path), "plain" if plain else "diff"],
-        stdin=slave, stdout=slave, stderr=slave, env=environment, start_new_session=True,
-    )  # fmt: skip
-    os.close(slave)
-    try:
-        painted = _read_until(master, b"p95", 20.0) - started
-        process = psutil.Process(viewer.pid)
-        _read_for(master, 3.0)
-        before, at = process.cpu_times(), time.monotonic()
-        count = _read_for(master, seconds)
-        after, length = process.cpu_times(), time.monotonic() - at
-        cpu = after.user + after.system - before.user - before.system
-        return Result(count / length, cpu / length, painted, process.memory_info().rss / (1 << 20))
-    finally:
-        viewer.kill()
-        viewer.wait()
-        os.close(master)
-
-
-def _read_until(master: int, wanted: bytes, limit_s: float) -> float:
-    seen = b""
-    end = time.monotonic() + limit_s
-    while wanted not in seen and time.monotonic() < end:
-        if select.select([master], [], [], 0.1)[0]:
-            seen += os.read(master, 65536)
-    if wanted not in seen:
-        raise SystemExit(f"the viewer painted nothing:\n{seen[-3000:].decode(errors='replace')}")
-    return time.monotonic()
-
-
-def _read_for(master: int, seconds: float) -> int:
-    count = 0
-    end = time.monotonic() + seconds
-    while (left := end - time.monotonic()) > 0:
-        if select.select([master], [], [], left)[0]:
-            count += len(os.read(master, 65536))
-    return count
-
-
-def spread(values: list[float]) -> str:
-    """`median (least..most)`."""
-    ordered = sorted(values)
-    return f"{ordered[len(ordered) // 2]:10.2f}  ({ordered[0]:.2f} .. {ordered[-1]:.2f})"
-
-
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=20.0)
-    parser.add_argument("--size", default="120x40")
-    parser.add_argument("--plain", action="store_true")
-    options = parser.parse_args()
-    width, height = map(int, options.size.split("x"))
-    results = [
-        measure((width, height), options.seconds, options.plain) for _ in range(options.runs)
-    ]
-    print(f"viewer at {options.size}, {options.runs} runs of {options.seconds:g} s"
-          f"{', front buffer off' if options.plain else ''}: median (least .. most)")  # fmt: skip
-    print("bytes/s to the terminal", spread([r.bytes_per_s for r in results]))
-    print("CPU, % of a core       ", spread([r.cpu_ratio * 100 for r in results]))
-    print("first paint, s         ", spread([r.first_paint_s for r in results]))
-    print("memory, MiB            ", spread([r.rss_mib for r in results]))
-
-
-if __name__ == "__main__":
-    main()
+def _watch(screen: OnTerminal, seconds: float) -> Run:
+    painted_s = screen.drawn([b"p95"])
+    process = psutil.Process(screen.process.pid)
+    screen.read_for(SETTLE_S)
+    before, at = process.cpu_times(), time.perf_counter()
+    count = screen.read_for(seconds)
+    after, length_s = process.cpu_times(), time.perf_counter() - at
+    cpu_s = after.user + after.system - before.user - before.system
+    rss_mib = process.memory_info().rss / (1 << 20)
+    return Run(count / length_s, cpu_s / length_s, painted_s, rss_mib)
