@@ -10,6 +10,9 @@ PROTOC := grpcio-tools==1.60.2 setuptools<81
 
 # What `make test-versions` tries the probe on, each in an environment of its own.
 TENSORFLOWS := 2.16.2 2.18.1 2.21.0
+# tf_keras asks for `tensorflow`, which the CPU's package does not count as.
+TF_KERAS := tensorflow-cpu==2.18.1 tf_keras==2.18.0
+KERAS_ON_JAX := keras==3.15.1 jax[cpu]==0.10.2
 
 .PHONY: setup demo test test-versions lint types imports check screenshots bench proto clean
 
@@ -28,14 +31,31 @@ demo: setup
 test: setup
 	$(BIN)/python -m pytest -n auto --dist worksteal
 
-test-versions: setup $(foreach it,$(TENSORFLOWS),build/tensorflow-$(it)/.installed)
+VERSIONS := $(TENSORFLOWS:%=build/tensorflow-%) build/tf-keras build/keras-jax
+
+test-versions: setup $(VERSIONS:%=%/.installed)
 	set -e; for it in $(TENSORFLOWS); do echo "TensorFlow $$it"; \
 	  FWTOP_TENSORFLOW_PYTHON=$(CURDIR)/build/tensorflow-$$it/bin/python \
 	  $(BIN)/python -m pytest tests/profilers/tensorflow; done
+	FWTOP_TENSORFLOW_PYTHON=$(CURDIR)/build/tf-keras/bin/python \
+	  $(BIN)/python -m pytest tests/profilers/tensorflow -k keras
+	FWTOP_JAX_PYTHON=$(CURDIR)/build/keras-jax/bin/python \
+	  $(BIN)/python -m pytest tests/profilers -k jax
 
 build/tensorflow-%/.installed:
 	$(PYTHON) -m venv build/tensorflow-$*
 	build/tensorflow-$*/bin/python -m pip install --quiet tensorflow-cpu==$* "setuptools<81"
+	touch $@
+
+build/tf-keras/.installed:
+	$(PYTHON) -m venv build/tf-keras
+	build/tf-keras/bin/python -m pip install --quiet $(firstword $(TF_KERAS)) "setuptools<81"
+	build/tf-keras/bin/python -m pip install --quiet --no-deps $(lastword $(TF_KERAS))
+	touch $@
+
+build/keras-jax/.installed:
+	$(PYTHON) -m venv build/keras-jax
+	build/keras-jax/bin/python -m pip install --quiet $(foreach it,$(KERAS_ON_JAX),'$(it)')
 	touch $@
 
 lint: setup

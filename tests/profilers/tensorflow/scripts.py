@@ -47,14 +47,14 @@ def step(a, b):
 
 
 @cache
-def why_not(module: str = "tensorflow") -> str:
+def why_not(module: str = "tensorflow", python: str = PYTHON) -> str:
     """Why there is no such module to test with; empty if there is one."""
     look = f"import importlib.util as u, sys; sys.exit(u.find_spec('{module}') is None)"
     try:
-        found = subprocess.run([PYTHON, "-c", look], capture_output=True, timeout=60)
+        found = subprocess.run([python, "-c", look], capture_output=True, timeout=60)
     except OSError as error:
-        return f"FWTOP_TENSORFLOW_PYTHON={PYTHON} does not run: {error}"
-    return f"{PYTHON} has no {module}" if found.returncode else ""
+        return f"{python} does not run: {error}"
+    return f"{python} has no {module}" if found.returncode else ""
 
 
 @cache
