@@ -24,6 +24,12 @@ def interval_text(within: Interval | None) -> str:
     return f"95 % CI {_signed(within.low).removesuffix(' %')} to {_signed(within.high)}"
 
 
+def points_text(within: Interval, before: float) -> str:
+    """The same of a figure that is a share itself, in percentage points: `+1.2 to +4.1 pt`."""
+    low, high = (f"{end * before * 100:+.1f}" for end in (within.low, within.high))
+    return f"{low} to {high} pt"
+
+
 def _signed(ratio: float) -> str:
     """With a sign only below 0."""
     return ("-" if ratio < 0 else "") + percent(ratio)

@@ -19,7 +19,7 @@ from fwtop.analysis.comparison_model import (
     OperatorSide,
 )
 from fwtop.analysis.comparison_noise import READ_ONCE
-from fwtop.analysis.comparison_words import interval_text, signed_percent
+from fwtop.analysis.comparison_words import interval_text, points_text, signed_percent
 from fwtop.formatting import (
     UNKNOWN,
     ellipsis_middle,
@@ -146,7 +146,7 @@ def _figure_row(figure: ComparedFigure, comparison: Comparison) -> tuple[str, ..
     values = [format_figure(value, figure.unit) for value in figure.values]
     if len(comparison.runs) == 2:
         change = figure.changes[1]
-        return (figure.label, *values, _delta(figure, change), _sureness(change))
+        return (figure.label, *values, _delta(figure, change), _sureness(figure, change))
     changes = [
         f"{_delta(figure, change)} {_mark(change)}".rstrip() for change in figure.changes[1:]
     ]
@@ -167,7 +167,7 @@ def _delta(figure: ComparedFigure, change: Change | None) -> str:
     return signed_percent(change.ratio)
 
 
-def _sureness(change: Change | None) -> str:
+def _sureness(figure: ComparedFigure, change: Change | None) -> str:
     if change is None or not change.delta:
         return ""
     if change.noise:
@@ -175,6 +175,9 @@ def _sureness(change: Change | None) -> str:
     if change.noise is None:
         why = "" if change.unsure in (None, READ_ONCE) else f" {change.unsure}"
         return f"{UNSURE}{why}"
+    before = figure.values[0]
+    if change.interval is not None and figure.unit == "ratio" and before is not None:
+        return f"95 % CI {points_text(change.interval, before)}"
     return interval_text(change.interval) if change.interval else ""
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from fwtop.analysis.comparison_model import Change, ComparedFigure, OperatorChange, OperatorSide
 from fwtop.analysis.comparison_noise import READ_ONCE
-from fwtop.analysis.comparison_words import signed_percent
+from fwtop.analysis.comparison_words import points_text, signed_percent
 from fwtop.formatting import UNKNOWN, format_duration, format_figure, format_short_count
 from fwtop.tui.drawing import Span
 
@@ -49,8 +49,9 @@ def change_marked(figure: ComparedFigure, run: int) -> Span:
     return f"{text} {NOISE if found.noise else UNSURE}", its_role
 
 
-def sureness(found: Change | None) -> Span:
+def sureness(figure: ComparedFigure, run: int) -> Span:
     """`noise`, `? too few steps`, or the change's interval: `4.1 to 6.3 %`."""
+    found, before = figure.changes[run], figure.values[0]
     if found is None or not found.delta:
         return "", "dim"
     if found.noise:
@@ -62,6 +63,8 @@ def sureness(found: Change | None) -> Span:
     within = found.interval
     if within is None:
         return "", "dim"
+    if figure.unit == "ratio" and before is not None:
+        return points_text(within, before), "text"
     if within.high >= MANY_TIMES:
         return f"×{within.low + 1:.3g} to ×{within.high + 1:.3g}", "text"
     low = signed_percent(within.low).removesuffix(" %")

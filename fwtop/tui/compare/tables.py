@@ -143,14 +143,13 @@ class Figures(CompareTable[ComparedFigure]):
                 )
             )  # fmt: skip
         if runs == 2:
-            found.append(
-                Column("sure", "95 % CI", 18, lambda f: cells.sureness(f.changes[1]), rank=2)
-            )
+            found.append(Column("sure", "95 % CI", 18, lambda f: cells.sureness(f, 1), rank=2))
         return found
 
     def _label(self, figure: ComparedFigure) -> Span:
         """With its section, where that has no column and another one has a figure of this name."""
-        if not self.SECTIONS and self.inner_width < WITH_SECTION and figure.section in OF_A_KIND:
+        several = len(self.SECTIONS) != 1 and self.inner_width < WITH_SECTION
+        if several and figure.section in OF_A_KIND:
             return printable(f"{SECTION_NAMES[figure.section]} {figure.label}"), "text"
         return printable(figure.label), "text"
 
