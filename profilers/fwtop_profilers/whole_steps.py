@@ -20,7 +20,7 @@ is in none of them.
 from __future__ import annotations
 
 from _thread import get_ident
-from typing import Callable, Dict, List, Optional, Protocol, Tuple
+from typing import Any, Callable, Dict, List, Optional, Protocol, Tuple
 
 from fwtop_profilers import wire
 from fwtop_profilers.clock import now_ns
@@ -54,8 +54,8 @@ class WholeSteps(StepTracker):
     ) -> None:
         self.updates: Dict[str, Updates] = {}
         """By framework; each framework's probe adds its own."""
-        self.builds: Callable[[], bool] = lambda: False
-        """Whether a model is being built rather than run; set by the framework that builds so."""
+        self.builds: Callable[[Tuple[Any, ...]], bool] = lambda inputs: False
+        """Whether a model with these inputs is being built rather than run; set by who builds."""
         super().__init__(step_on, clock, thread)
         self.parameters_changed = self._changed
         self.on_backward_end = self._remember
@@ -247,7 +247,7 @@ class WholeSteps(StepTracker):
 
     def unit_begin(self, key: int, at_ns: Optional[int] = None) -> None:
         """As in `steps`, but where a batch counts, what lies within it does not."""
-        if not self.in_loop and not self.builds():
+        if not self.in_loop:
             super().unit_begin(key, at_ns)
 
     def forward_begin(self, key: int, samples: Optional[int] = None) -> None:

@@ -37,6 +37,7 @@ MODELS = {
 }
 UNSEEN_UPDATES = ("jax",)
 """Backends whose updates run within compiled code that no other probe sees."""
+MAX_NESTED = 3
 SYMBOLIC = "keras.src.backend.common.symbolic_scope"
 
 NO_SOURCE = "<string>"
@@ -139,14 +140,14 @@ class KerasProbe(FrameworkProbe):
 
     def _wrap_model(self, module: Any, guard: Guard) -> str:
         steps, backend = self._context.steps, self._backend()
-        steps.builds = _builds
+        steps.builds = _is_symbolic
         if backend == "torch" and steps.source != "forward":
             return ""  # what it compiles would hold the wrapper; DataLoaders tell of inference
         is_compiling = compiling.make_test(backend)
         begin, ends = steps.forward_begin, wraps.with_key(steps.forward_end)
 
         def begins(model: Any, args: Any, kwargs: Any) -> Optional[int]:
-            if is_compiling() or not steps.counts_forwards or (args and _is_symbolic(args[0])):
+            if is_compiling() or not steps.counts_forwards or _is_symbolic(args):
                 return None
             steps.framework = backend
             begin(id(model))
@@ -197,18 +198,15 @@ class KerasProbe(FrameworkProbe):
         return step, 2
 
 
-def _builds() -> bool:
-    """Whether Keras runs a model on stand-ins, to learn its shapes."""
+def _is_symbolic(inputs: Tuple[Any, ...]) -> bool:
+    """Whether Keras runs a model on stand-ins, to build it and to learn its shapes."""
     module = sys.modules.get(SYMBOLIC)
-    return module is not None and bool(module.in_symbolic_scope())
-
-
-def _is_symbolic(value: Any) -> bool:
-    """Whether a model is being built rather than run."""
-    if _builds():
+    if module is not None and module.in_symbolic_scope():
         return True
-    if isinstance(value, (list, tuple)) and value:
-        value = value[0]
-    elif isinstance(value, dict) and value:
-        value = next(iter(value.values()))
+    value: Any = inputs
+    for _ in range(MAX_NESTED):
+        if isinstance(value, (list, tuple)) and value:
+            value = value[0]
+        elif isinstance(value, dict) and value:
+            value = next(iter(value.values()))
     return type(value).__name__ == "KerasTensor"

@@ -154,7 +154,8 @@ def make_module_hooks(
         if is_compiling() or guard.off:
             return
         try:
-            begin(id(module))
+            if not steps.builds(args):
+                begin(id(module))
         except Exception as error:
             guard.fail(error)
 
