@@ -75,6 +75,8 @@ class FrameworkProbe:
             self._part(name, install)
         self._tell()  # now: a child that trains for a moment may not live to be asked
         self._context.sender.every(POLL_S, self._poll)
+        self._context.sender.finishers.append(self._tell)  # of steps shorter than a look
+        self._undo.append(lambda: self._context.sender.finishers.remove(self._tell))
         self._context.on_fork.append(self._forked)
 
     def uninstall(self) -> None:
@@ -130,10 +132,13 @@ class FrameworkProbe:
 
     def _tell(self) -> None:
         """Send `Framework` if anything of it is news."""
+        steps, name, hooks = self._context.steps, self._framework.__name__, self._described()
+        if steps.index and steps.framework == name:
+            hooks["steps"] = steps.source or ""
         framework = wire.Framework(
-            name=self._framework.__name__,
+            name=name,
             version=str(getattr(self._framework, "__version__", "")),
-            hooks=self._described(),
+            hooks=hooks,
             device=self._device or None,
             device_uuid=self._device_uuid(),
         )

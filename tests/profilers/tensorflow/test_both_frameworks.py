@@ -64,3 +64,18 @@ def test_no_step_is_lost_where_the_framework_changes(collector: Collector, how: 
     assert [step["index"] for step in collector.steps()] == list(range(4 * COUNT))
     optimizer, fit = ("optimizer", ""), ("batch", "Keras fit")
     assert sources(collector) == ([optimizer, fit] * 2 if how == "fit" else [optimizer])
+
+
+@pytest.mark.parametrize(
+    ("how", "turns", "whose"),
+    [("traced", "pt", {"tensorflow": "optimizer"}), ("fit", "tp", {"torch": "optimizer"})],
+)
+def test_the_framework_whose_steps_are_counted_says_so(
+    collector: Collector, how: str, turns: str, whose: dict[str, str]
+) -> None:
+    if why_not("torch"):
+        pytest.skip(why_not("torch"))
+    train(collector, TURNS, how, turns)
+    latest = {said["name"]: said["hooks"] for said in collector.messages("Framework")}
+    assert {name: hooks["steps"] for name, hooks in latest.items() if "steps" in hooks} == whose
+    assert latest["keras"]["backend"] == "tensorflow"
