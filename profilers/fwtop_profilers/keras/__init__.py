@@ -40,6 +40,9 @@ UNSEEN_UPDATES = ("jax",)
 MAX_NESTED = 3
 SYMBOLIC = "keras.src.backend.common.symbolic_scope"
 
+UNTOLD = "tensorflow/python/fwtop"
+"""What TensorFlow says of an error in a graph is where each operator was made, call by call; it
+leaves out files whose path holds its own."""
 NO_SOURCE = "<string>"
 """AutoGraph runs code of this file as it is. A model given to tf.function it would convert, and
 say that it cannot, for what stands at the original's place is not what runs."""
@@ -85,7 +88,7 @@ class KerasProbe(FrameworkProbe):
         owner = module.CallbackList
         watch = batches.Batches(self._context.steps, guard, self._backend)
         for name, wrap in watch.wraps().items():
-            self._patches.replace(owner, name, wrap)
+            self._patches.replace(owner, name, wrap, file=self._file())
         return "CallbackList"
 
     def _install_samples(self, guard: Guard) -> str:
@@ -173,10 +176,14 @@ class KerasProbe(FrameworkProbe):
         watch = trainers.Trainers(self._context.steps, self._backend(), self._updates_are_seen())
         for name, (begins, ends) in watch.hooks().items():
             wrap = functools.partial(wraps.wrap_call, begins=begins, ends=ends, guard=guard)
-            self._patches.replace(getattr(module, kind), name, wrap)
+            self._patches.replace(getattr(module, kind), name, wrap, file=self._file())
         return kind
 
     # --- the rest -------------------------------------------------------------------------------
+
+    def _file(self) -> Optional[str]:
+        """Where wrappers of Keras' own loop say that they are written; None: where the loop is."""
+        return UNTOLD if self._backend() == "tensorflow" else None
 
     def _backend(self) -> str:
         if self._name == "tf_keras":
