@@ -7,6 +7,7 @@ seconds to import, so that one run meets several faults, one after the other.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import sys
@@ -20,7 +21,14 @@ from fwtop.queries import operators, steps
 from fwtop.queries import run as runs
 from fwtop.recording.store import open_recording
 from fwtop.run_folder import RunFolder
-from tests.processes.both_ways import SCRIPTS, environment, finish, start, summarize
+from tests.processes.both_ways import (
+    SCRIPTS,
+    both_ways,
+    environment,
+    finish,
+    start,
+    summarize,
+)
 from tests.processes.live import LiveRun, alive, wait_until
 
 pytestmark = pytest.mark.tensorflow
@@ -49,6 +57,24 @@ def indices(path: Path) -> list[int]:
 def decoded_windows(path: Path) -> int:
     with open_recording(path) as recording:
         return sum(window.state == "decoded" for window in operators.windows(recording))
+
+
+def own_lines(stderr: bytes) -> list[str]:
+    """What is not TensorFlow's log, which holds times."""
+    return [
+        line
+        for line in stderr.decode().splitlines()
+        if not re.match(r"[IWEF]\d{4} |\d{4}-\d\d-\d\d ", line)
+    ]
+
+
+def steps_of_processes(path: Path) -> list[list[int]]:
+    """Each process's step indices, in the order of the processes' first messages."""
+    with open_recording(path) as recording:
+        return [
+            [row.index for row in steps.latest_steps(recording, 10_000, process_id=process.id)]
+            for process in runs.processes(recording)
+        ]
 
 
 def losses_without_fwtop(folder: Path) -> list[float]:
@@ -110,3 +136,28 @@ def test_viewer_killed_and_then_the_shim(live: Callable[..., LiveRun]) -> None:
     assert len(seen) > before / 2
     with open_recording(run.path) as recording:
         assert runs.get_run(recording).state == "lost"
+
+
+def test_fits_that_end_in_every_way(tmp_path: Path) -> None:
+    """Statuses, output, losses and tracebacks are those without fwtop; the steps are exact where
+    the process could still tell them."""
+    script = str(SCRIPTS / "fits_end.py")
+    plain, recorded = both_ways(tmp_path, [script], options=["-q", "--overhead", "100%"])
+    assert plain.status == recorded.status == 1, recorded.stderr.decode()
+    assert recorded.stdout == plain.stdout
+    assert recorded.stdout.count(b"[") == 7
+    assert own_lines(recorded.stderr) == own_lines(plain.stderr)
+    assert b"the data of batch 13 is broken" in recorded.stderr
+    main, *children = steps_of_processes(recorded.path)
+    assert main == list(range(54))
+    assert all(told == list(range(len(told))) for told in children)
+    returned, *ended = sorted((len(told) for told in children), reverse=True)
+    assert returned == 80
+    assert ended[:3] == [54] * 3  # by sys.exit, an interrupt, an error; the others told what fitted
+    assert len(ended) <= 5
+    with open_recording(recorded.path) as recording:
+        windows = operators.windows(recording)
+    assert any(window.state == "decoded" for window in windows)
+    assert recorded.summary["losses"]["windows_failed"] > 0
+    assert recorded.summary["losses"]["probe_failures"] == []
+    assert recorded.leftovers == []
