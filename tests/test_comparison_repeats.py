@@ -173,3 +173,15 @@ def test_counts_that_do_not_add_up_are_refused(tmp_path: Path) -> None:
         for counts in ([1, 2], [2, 0], [1], []):
             with pytest.raises(ValueError, match="runs"):
                 compare([recording, recording], repeats=counts)
+
+
+def test_repeats_without_steps_tell_nothing_of_the_spread_between_runs(tmp_path: Path) -> None:
+    """A side of two runs, one of which ended before its first step, is a single run."""
+    one = runs_of(tmp_path, "one", [100])
+    empty = runs_of(tmp_path, "empty", [100], steps=0, windows=0, compiles=0)
+    comparison = compared_sides([*empty, *one], runs_of(tmp_path, "two", [110]))
+    verdict = comparison.verdicts[1]
+    assert verdict is not None
+    assert (verdict.direction, verdict.covers) == ("slower", "within_runs")
+    assert any("(run 1) has no steps" in note for note in comparison.notes)
+    check_shape(comparison)

@@ -137,9 +137,19 @@ class SideFacts:
         return tuple(run.work for run in self.runs if run.work.steps)
 
     @cached_property
+    def stepped(self) -> int:
+        """How many of the runs have steps to compare: what tells of the spread between runs."""
+        return sum(bool(run.sample) for run in self.runs)
+
+    @cached_property
+    def longest(self) -> RunFacts:
+        """The run with most steps to compare; where one alone has any, that one."""
+        return max(self.runs, key=lambda run: len(run.sample))
+
+    @property
     def independent_blocks(self) -> float:
-        """Of the run that has the fewest."""
-        return min(run.resampled.blocks.independent for run in self.runs)
+        """Of the longest run."""
+        return self.longest.resampled.blocks.independent
 
 
 def mean_of(values: Iterable[float | None]) -> float | None:

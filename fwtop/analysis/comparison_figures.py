@@ -19,7 +19,6 @@ from fwtop.analysis.comparison_noise import (
     READ_ONCE,
     inverse,
     plain_change,
-    repeated,
     sampled_change,
     still,
     tolerance,
@@ -95,9 +94,10 @@ def _change(
     both = repeats.estimates(_in_runs(base), _in_runs(other))
     if both is None:
         return plain_change(before, after, FEW_STEPS if like.of_steps else READ_ONCE)
-    tolerated = still(one, two)
+    several = max(len(base), len(other)) > 1
+    tolerated = still(several)
     if like.unit in ("ns", "per_s"):
-        tolerated = tolerance(one, two)
+        tolerated = tolerance(one, two, several)
     if like.unit == "per_s":
         tolerated = inverse(tolerated)
     return sampled_change(*both, tolerated, too_little=_too_little(base, other, one, two))
@@ -106,7 +106,7 @@ def _change(
 def _too_little(
     base: Sequence[Reading], other: Sequence[Reading], one: SideFacts, two: SideFacts
 ) -> str | None:
-    if repeated(one, two):
+    if max(len(base), len(other)) > 1:
         return None if repeats.enough(len(base), len(other)) else FEW_RUNS
     return too_little(one, two)
 

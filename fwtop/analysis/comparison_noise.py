@@ -67,39 +67,37 @@ NOTHING = Tolerance(0.0, 0.0)
 """The same with repeats, which tell how far runs differ."""
 
 
-def tolerance(one: SideFacts, two: SideFacts) -> Tolerance:
-    """What is tolerated of a time in `two` against `one`."""
+def tolerance(one: SideFacts, two: SideFacts, several: bool) -> Tolerance:
+    """What is tolerated of a time in `two` against `one`; `several` as in `still`."""
     before = min(FULL_CONTENTION, one.contention_ratio or 0.0)
     after = min(FULL_CONTENTION, two.contention_ratio or 0.0)
-    if repeated(one, two):
+    if several:
         more = (1 - before) / (1 - after) - 1
         return Tolerance(min(0.0, more), max(0.0, more))
     return Tolerance(low=-max(SMALLEST, before), high=max(SMALLEST, after / (1 - after)))
 
 
-def still(one: SideFacts, two: SideFacts) -> Tolerance:
-    """What is tolerated of a figure that other programs cannot stretch."""
-    return NOTHING if repeated(one, two) else STILL
+def still(several: bool) -> Tolerance:
+    """What is tolerated of a figure that other programs cannot stretch.
+
+    `several` says whether one of the sides has several runs that tell the figure.
+    """
+    return NOTHING if several else STILL
 
 
 def repeated(one: SideFacts, two: SideFacts) -> bool:
-    """Whether the spread between runs is known, from either side."""
-    return max(len(one.runs), len(two.runs)) > 1
-
-
-def too_few_runs(one: SideFacts, two: SideFacts) -> bool:
-    """Whether there are repeats, and not enough of them to call a difference noise."""
-    return repeated(one, two) and not repeats.enough(len(one.runs), len(two.runs))
+    """Whether the spread of steps between runs is known, from either side."""
+    return max(one.stepped, two.stepped) > 1
 
 
 def too_little(one: SideFacts, two: SideFacts) -> str | None:
     """Why the steps of two sides cannot call a difference noise; None where they can."""
     if repeated(one, two):
-        return FEW_RUNS if too_few_runs(one, two) else None
+        return None if repeats.enough(one.stepped, two.stepped) else FEW_RUNS
     fewest = min((one, two), key=lambda side: side.independent_blocks)
     if fewest.independent_blocks >= FEWEST_INDEPENDENT:
         return None
-    blocks = fewest.first.resampled.blocks
+    blocks = fewest.longest.resampled.blocks
     return DRIFTING if blocks.alike and blocks.count >= FEWEST_BLOCKS else FEW_STEPS
 
 

@@ -83,12 +83,14 @@ def _change(one: SideFacts, two: SideFacts, of: OfRun, by_sample: bool) -> Chang
     if both is None:
         return None
     if not repeated(one, two):
-        p_value: float | None = _rank_test(one.first, two.first, by_sample)
+        p_value: float | None = _rank_test(one.longest, two.longest, by_sample)
     elif repeats.ranked(len(before), len(after)):
         p_value = repeats.rank_test([run.value for run in before], [run.value for run in after])
     else:
         p_value = None
-    return sampled_change(*both, tolerance(one, two), p_value, too_little(one, two))
+    return sampled_change(
+        *both, tolerance(one, two, repeated(one, two)), p_value, too_little(one, two)
+    )
 
 
 def _measured(side: SideFacts, of: OfRun) -> list[Measured]:

@@ -36,7 +36,7 @@ def verdict(
     if change is None or change.ratio is None:
         return Verdict("unknown", per, None, None, None, f"unknown: {_missing(one, two, names)}",
                        None)  # fmt: skip
-    tolerated = tolerance(one, two)
+    tolerated = tolerance(one, two, repeated(one, two))
     if change.noise is None:
         direction, text = "unknown", _unknown_text(change, names, one, two)
     elif change.noise:
@@ -61,7 +61,7 @@ def verdict(
 
 def coverage(sides: Sequence[SideFacts], names: Sequence[str]) -> str:
     """What the comparison's intervals cover."""
-    if all(len(side.runs) == 1 for side in sides):
+    if all(side.stepped <= 1 for side in sides):
         return (
             "one run a side: the interval covers the spread within the runs only; "
             "repeats (--vs) tell the spread between runs"
@@ -71,9 +71,9 @@ def coverage(sides: Sequence[SideFacts], names: Sequence[str]) -> str:
         for side, name in zip(sides, names, strict=True)
     )
     text = f"the interval covers the spread between runs: {counts}"
-    if len(sides[0].runs) == 1 and any(len(side.runs) == 1 for side in sides[1:]):
+    if sides[0].stepped <= 1 and any(side.stepped <= 1 for side in sides[1:]):
         return f"{text}; of two single runs, the spread within them only"
-    if any(len(side.runs) == 1 for side in sides):
+    if any(side.stepped <= 1 for side in sides):
         return f"{text}; a single run is taken to vary as the other side's repeats do"
     return text
 
@@ -139,7 +139,7 @@ def _unknown_text(change: Change, names: tuple[str, str], one: SideFacts, two: S
     if change.interval is not None:
         measured += f" ({interval_text(change.interval)})"
     if change.unsure == FEW_RUNS:
-        count = len(one.runs) + len(two.runs)
+        count = one.stepped + two.stepped
         return (
             f"unknown: too few runs to tell: {measured} in {count}, and {repeats.FEWEST_RUNS} are "
             "the fewest that could call it noise"
@@ -153,7 +153,7 @@ def _unknown_text(change: Change, names: tuple[str, str], one: SideFacts, two: S
             f"unknown: {measured}, but {name}'s step time drifts: its steps are worth {blocks}, "
             f"and {needed}"
         )
-    steps = plural(len(side.first.sample), "step")
+    steps = plural(len(side.longest.sample), "step")
     return (
         f"unknown: too few steps to tell: {measured}; {name}'s {steps} are worth {blocks}, "
         f"and {needed}"
@@ -163,13 +163,13 @@ def _unknown_text(change: Change, names: tuple[str, str], one: SideFacts, two: S
 def _basis(one: SideFacts, two: SideFacts) -> str:
     """How much the two sides were looked at."""
     if repeated(one, two):
-        return f"{len(one.runs)} and {plural(len(two.runs), 'run')}"
+        return f"{one.stepped} and {plural(two.stepped, 'run')}"
     blocks = " and ".join(f"{side.independent_blocks:.0f}" for side in (one, two))
     return f"{blocks} independent blocks of steps"
 
 
 def _is_ranked(one: SideFacts, two: SideFacts) -> bool:
-    return not repeated(one, two) or repeats.ranked(len(one.runs), len(two.runs))
+    return not repeated(one, two) or repeats.ranked(one.stepped, two.stepped)
 
 
 def _contention(one: SideFacts, two: SideFacts, names: tuple[str, str]) -> str:
@@ -182,7 +182,7 @@ def _contention(one: SideFacts, two: SideFacts, names: tuple[str, str]) -> str:
 
 def _missing(one: SideFacts, two: SideFacts, names: tuple[str, str]) -> str:
     for side, name in ((one, names[0]), (two, names[1])):
-        run = max(side.runs, key=lambda run: len(run.sample))
+        run = side.longest
         if len(run.sample) < FEWEST_BLOCKS:
             count = run.facts.steps.count
             of = f" of {format_count(count)}" if count else ""

@@ -28,7 +28,6 @@ from fwtop.analysis.comparison_noise import (
     ratio_of,
     still,
     tolerance,
-    too_few_runs,
 )
 from fwtop.analysis.repeats import Measured
 from fwtop.analysis.significance import Estimate, false_discoveries, welch
@@ -66,11 +65,15 @@ def compare_work(
     sides: Sequence[SideFacts], step_deltas_ns: Sequence[float | None]
 ) -> tuple[ComparedFamily, ...]:
     """Families with their operators and kernels, most change first."""
+    one, others = sides[0], sides[1:]
+    runs = len(one.works)
+    several = [max(runs, len(side.works)) > 1 for side in others]
+    enough = [repeats.enough(runs, len(side.works)) for side in others]
     base = Baseline(
         tuple(side.works for side in sides),
-        (None, *(tolerance(sides[0], side) for side in sides[1:])),
-        (None, *(still(sides[0], side) for side in sides[1:])),
-        (False, *(too_few_runs(sides[0], side) for side in sides[1:])),
+        (None, *(tolerance(one, *pair) for pair in zip(others, several, strict=True))),
+        (None, *map(still, several)),
+        (False, *(more and not told for more, told in zip(several, enough, strict=True))),
         tuple(step_deltas_ns),
     )
     operators = _stand_together(_operators(base), base)

@@ -74,12 +74,9 @@ class VerdictFrame(Frame[Picture], can_focus=False):
         if found is None:
             return []
         counts = [f"{steps.steady_count:,}" for steps in found.steps]
-        runs = [len(run.repeats) for run in found.runs]
-        covers = (
-            "within the runs only"
-            if max(runs) == 1
-            else (f"between {' | '.join(map(str, runs))} runs")
-        )
+        runs = " | ".join(str(len(run.repeats)) for run in found.runs)
+        between = any(one is not None and one.covers == "between_runs" for one in found.verdicts)
+        covers = f"between {runs} runs" if between else "within the runs only"
         return [(f"CI {covers}, {' | '.join(counts)} steady steps", "dim")]
 
     def awaited(self, snapshot: Picture) -> str | None:
