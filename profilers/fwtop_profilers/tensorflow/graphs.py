@@ -21,6 +21,8 @@ UPDATE = 2
 XLA = 4
 ASSIGNED = 8
 """A variable that gradients were taken by is assigned to: with gradients, an update by hand."""
+DYNAMIC = 16
+"""XLA compiles it for each shape of its arguments, though it is traced once."""
 _MAX_DEPTH = 64
 
 

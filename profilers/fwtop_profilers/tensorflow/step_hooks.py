@@ -13,7 +13,7 @@ from fwtop_profilers import wire
 from fwtop_profilers.clock import now_ns
 from fwtop_profilers.guard import Guard
 from fwtop_profilers.tensorflow import graphs
-from fwtop_profilers.tensorflow.graphs import ASSIGNED, GRADIENTS, UPDATE
+from fwtop_profilers.tensorflow.graphs import ASSIGNED, DYNAMIC, GRADIENTS, UPDATE
 from fwtop_profilers.tensorflow.hand_updates import HandUpdates
 from fwtop_profilers.tensorflow.tracing import Tracing
 from fwtop_profilers.whole_steps import WholeSteps
@@ -42,7 +42,8 @@ class FunctionCalls:
             return None
         if function._run_functions_eagerly or graphs.other_replica(steps):
             return None
-        call = Call(now_ns(), holds, self._tracing.count, self._tracing.traced_ns)
+        tracing = self._tracing
+        call = Call(now_ns(), holds, tracing.count, tracing.traced_ns, (args, kwargs))
         if steps.counts_forwards and (steps.is_chosen or not holds & BOUNDARY):
             steps.framework = "tensorflow"
             call.forward = True
@@ -55,12 +56,14 @@ class FunctionCalls:
         """It has ended, or raised."""
         steps, tracing = self._steps, self._tracing
         if tracing.count != call.traces:
-            tracing.called(function, call.began_ns, call.traced_ns)
+            tracing.called(function, call.began_ns, call.traced_ns, call.given)
             if not call.holds & BOUNDARY:  # this call traced it, and now it is known
                 call.holds = graphs.holds(function._function_cache)
                 if call.holds & BOUNDARY and not (call.forward and steps.is_chosen):
                     self._step_begins(call.holds, id(function), call.began_ns)
             steps.flag(wire.STEP_COMPILED)  # beginning may have made the step anew
+        elif call.holds & DYNAMIC and tracing.called_again(function, call.began_ns, call.given):
+            steps.flag(wire.STEP_COMPILED)
         if call.forward:
             steps.forward_end(id(function))
         if call.forward and steps.is_chosen:
@@ -87,14 +90,16 @@ class FunctionCalls:
 class Call:
     """A call of a tf.function, from the training thread, under way."""
 
-    __slots__ = ("began_ns", "forward", "holds", "traced_ns", "traces")
+    __slots__ = ("began_ns", "forward", "given", "holds", "traced_ns", "traces")
 
-    def __init__(self, began_ns: int, holds: int, traces: int, traced_ns: int) -> None:
+    def __init__(self, began_ns: int, holds: int, traces: int, traced_ns: int, given: Any) -> None:
         self.began_ns = began_ns
         self.holds = holds
         self.traces = traces
         """How many there had been, and what they took."""
         self.traced_ns = traced_ns
+        self.given = given
+        """Its arguments; XLA compiles by their shapes."""
         self.forward = False
 
 

@@ -5,8 +5,10 @@ trace that it makes of a function whose first one created variables, and the fun
 pipelines. The time of a trace is the wall time of building its graph, functions within included
 (they name it as their parent).
 
-XLA compiles in C++ within the first call after a trace. What can be had from here is that call's
-wall time less the trace's, the first execution included; the event says so.
+XLA compiles in C++ within the first call after a trace, and again for new shapes of arguments whose
+shapes the trace leaves open (`xla`). What can be had from here is that call's wall time less the
+trace's, the first execution included; the event says so. Shapes that only vary within a graph (the
+last batch of a data set that the graph iterates over) are not seen.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from fwtop_profilers import wire
 from fwtop_profilers.clock import now_ns
 from fwtop_profilers.guard import Guard
 from fwtop_profilers.probe import Context
-from fwtop_profilers.tensorflow import graphs, signatures
+from fwtop_profilers.tensorflow import graphs, signatures, xla
 from fwtop_profilers.wraps import hide
 
 Hook = Callable[..., Any]
@@ -167,7 +169,7 @@ class Tracing:
         if not stack:
             self.traced_ns += took
         if (options.attributes or {}).get(XLA_ATTRIBUTE):
-            graphs.mark_graph(func_graph, graphs.XLA)
+            graphs.mark_graph(func_graph, graphs.XLA | self._dynamic(func_graph))
         graphs.note(options.function_cache, func_graph)
         if event is not None:
             detail = dict(event.detail)
@@ -194,24 +196,43 @@ class Tracing:
 
     # --- XLA ------------------------------------------------------------------------------------
 
-    def called(self, function: Any, begin: int, traced_ns: int) -> None:
-        """A function was called from `begin` to now, and traced within; `traced_ns` as it began."""
+    @staticmethod
+    def _dynamic(func_graph: Any) -> int:
+        """`graphs.DYNAMIC` if shapes are left open that its arguments may have."""
+        shapes = [getattr(tensor, "shape", None) for tensor in func_graph.inputs]
+        is_open = any(shape is not None and not shape.is_fully_defined() for shape in shapes)
+        return graphs.DYNAMIC if is_open else 0
+
+    def called(self, function: Any, begin: int, traced_ns: int, given: Any) -> None:
+        """A function was called from `begin` to now with what was `given`, and traced within;
+        `traced_ns` as it began."""
         if not graphs.holds(function._function_cache) & graphs.XLA:
             return
-        took = now_ns() - begin - (self.traced_ns - traced_ns)
+        xla.is_new(function._function_cache, given)
+        traced = self.traced_ns - traced_ns
+        self._compiled(function, begin + traced, "compiled by XLA")
+
+    def called_again(self, function: Any, begin: int, given: Any) -> bool:
+        """It was called without being traced; returns whether XLA compiled it for new shapes."""
+        if not xla.is_new(function._function_cache, given):
+            return False
+        self._compiled(function, begin, "compiled by XLA for " + xla.describe(given))
+        return True
+
+    def _compiled(self, function: Any, begin: int, how: str) -> None:
         place = place_of(getattr(function, "_python_function", None))
         self._made += 1
         self._context.send(
             wire.CompileEvent(
                 key="tf-%d-%d" % (os.getpid(), self._made),
                 kind="xla",
-                start_ns=begin + (self.traced_ns - traced_ns),
-                duration_ns=max(0, took),
+                start_ns=begin,
+                duration_ns=max(0, now_ns() - begin),
                 name=place.name,
                 function=place.name,
                 file=place.file,
                 line=place.line,
-                reason="compiled by XLA; the time includes the first execution",
+                reason=how + "; the time includes the first execution",
                 step_index=self._context.steps.index,
             )
         )

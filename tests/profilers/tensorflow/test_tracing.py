@@ -115,3 +115,41 @@ def test_causes_in_the_users_words(collector: Collector) -> None:
 
     names = {said["name"] for said in collector.messages("CompileEvent")}
     assert names == {"f", "relaxing", "inner", "lazily", "anew", "compiled", "sourceless"}
+
+
+XLA = """
+@tf.function(jit_compile=True)
+def static(x):
+    return tf.tanh(x) @ x
+
+@tf.function(jit_compile=True, input_signature=[tf.TensorSpec((None, None))])
+def open_shapes(x):
+    return tf.tanh(x) @ x
+
+@tf.function(jit_compile=True, reduce_retracing=True)
+def relaxed(x, *, scale):
+    return tf.tanh(x["a"]) * scale
+
+for size in (4, 8, 16, 8, 4, 16):
+    static(tf.ones((size, size)))
+    open_shapes(tf.ones((size, size)))
+    relaxed({"a": tf.ones((size, 3))}, scale=tf.ones(()))
+
+outer = tf.function(lambda x: open_shapes(x), input_signature=[tf.TensorSpec((None, None))])
+for size in (5, 6, 5):
+    outer(tf.ones((size, size)))
+"""
+
+
+def test_each_compile_of_xla_is_told_with_its_time(collector: Collector) -> None:
+    train(collector, SETUP + XLA)
+    for name, traces in (("static", 3), ("open_shapes", 1), ("relaxed", 2)):
+        told = ended(collector, name)
+        assert len([said for said in told if said["kind"] in ("trace", "retrace")]) == traces, name
+        compiled = [said for said in told if said["kind"] == "xla"]
+        assert len(compiled) == 3, name
+        assert all(said["duration_ns"] > 0 for said in compiled)
+        assert all(said["line"] == told[0]["line"] for said in compiled)
+    last = ended(collector, "open_shapes")[-1]
+    assert last["reason"].startswith("compiled by XLA for shape (16, 16); ")
+    assert len([said for said in ended(collector, "<lambda>") if said["kind"] == "xla"]) == 2
