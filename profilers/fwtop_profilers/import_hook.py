@@ -83,7 +83,12 @@ class _Loader:
             spec.loader = loader
         if getattr(module, "__loader__", None) is self:
             module.__loader__ = loader
-        loader.exec_module(module)
+        try:
+            loader.exec_module(module)
+        except BaseException as error:
+            if error.__traceback__ is not None:  # as `wraps.hide` does, which is not imported here
+                error.__traceback__ = error.__traceback__.tb_next
+            raise
         _executed(module.__name__, module)
 
 
