@@ -45,7 +45,7 @@ def verdict(
         direction = "slower" if change.ratio > 0 else "faster"
         text = _difference_text(change, direction, names, per)
         if tolerated.contended(change.ratio):
-            text += f"; {_contention(one, two, names)}"
+            text += f"; other programs {_contention(one, two, names)}"
     if by_sample:
         text += (
             f"; by the sample, as a step has {one.samples_per_step:.4g} in {names[0]} and "
@@ -125,7 +125,7 @@ def _noise_text(
         return f"{said} lies within what {vary} anyway ({interval_text(within)}; {basis})"
     if tolerated.holds(ratio):
         if tolerated.contended(ratio):
-            return f"{said} may be other programs' doing: {_contention(one, two, names)}"
+            return f"{said} may be other programs' doing: they {_contention(one, two, names)}"
         return f"{said} is below the 1 % by which runs of one program differ"
     return (
         f"{said} does not stand a {'rank ' if _is_ranked(one, two) else 't '}test "
@@ -174,9 +174,8 @@ def _is_ranked(one: SideFacts, two: SideFacts) -> bool:
 
 def _contention(one: SideFacts, two: SideFacts, names: tuple[str, str]) -> str:
     return (
-        "other programs held the host's cores "
-        f"({format_ratio(one.contention_ratio)} of them in {names[0]}, "
-        f"{format_ratio(two.contention_ratio)} in {names[1]}): repeat it on a quiet machine"
+        f"held {format_ratio(one.contention_ratio)} of the cores in {names[0]} and "
+        f"{format_ratio(two.contention_ratio)} in {names[1]}; repeat it on a quiet machine"
     )
 
 

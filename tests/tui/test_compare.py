@@ -229,10 +229,11 @@ async def test_repeats_are_one_side(runs: dict[str, Path]) -> None:
         await until(pilot, lambda: "A compiled (baseline)" in screen_text(app))
         await compared(pilot)
         assert "CI between 1 | 3 runs" in screen_text(app)
-    app = app_on(runs, "base", "starved")
-    async with app.run_test(size=(80, 24)) as pilot:
-        await compared(pilot)
-        assert "CI within the runs only" in line_with(app, "Verdict")
+    for size in ((80, 24), (120, 40)):
+        app = app_on(runs, *runs)
+        async with app.run_test(size=size) as pilot:
+            await compared(pilot)
+            assert "CI within the runs only" in line_with(app, "Verdict")
 
 
 async def test_why_a_change_is_uncertain_is_beside_it(

@@ -77,7 +77,8 @@ class VerdictFrame(Frame[Picture], can_focus=False):
         runs = " | ".join(str(len(run.repeats)) for run in found.runs)
         between = any(one is not None and one.covers == "between_runs" for one in found.verdicts)
         covers = f"between {runs} runs" if between else "within the runs only"
-        return [(f"CI {covers}, {' | '.join(counts)} steady steps", "dim")]
+        # The frame leaves out the last part where there is no room for both.
+        return [(f"CI {covers}", "dim"), (f", {' | '.join(counts)} steady steps", "dim")]
 
     def awaited(self, snapshot: Picture) -> str | None:
         """It is being compared, or cannot be."""
