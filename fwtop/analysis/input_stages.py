@@ -21,6 +21,9 @@ LOADER = "DataLoader"
 _LOADER_MARK = "enumerate(DataLoader)#"
 _BUFFERS = frozenset({"Prefetch", "Root", "Model", "Options", "FiniteRepeat", "ForeverRepeat"})
 """Stages that only hand on: who waits for one, waits for what is below it."""
+MATTERS = 0.05
+"""The share of a step from which on a wait for one stage is worth pointing at: a step that waits
+less for its whole input is no faster for a change to it than by noise."""
 _NEVER = -(1 << 62)
 
 
@@ -78,6 +81,18 @@ def waits(stages: Iterable[Stage]) -> dict[str, int]:
         blame[path] = own
         open_paths += zip(inner, passed_on, strict=True)
     return blame
+
+
+def worst(blame: Mapping[str, int], steps: int, step_ns: float | None) -> str | None:
+    """The stage to begin with: what most of the time is waited for, if that is `MATTERS` of a
+    step or more. None where it is less, or where a step's time is unknown.
+
+    `blame` is what `waits` found over so many steps.
+    """
+    if not blame or not steps or not step_ns:
+        return None
+    path = max(blame, key=lambda one: blame[one])
+    return path if blame[path] / steps >= MATTERS * step_ns else None
 
 
 def last(path: str) -> str:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fwtop.analysis.input_stages import input_stages, last, waits
+from fwtop.analysis.input_stages import input_stages, last, waits, worst
 from fwtop.analysis.results import InputStage
 from fwtop.traces.model import ANNOTATION, InputEvent, TraceWindow, Track
 
@@ -119,3 +119,20 @@ def test_the_blame_adds_up_to_the_wait(totals: dict[str, int]) -> None:
     assert all(value >= 0 for value in blame.values())
     assert blame.keys() >= totals.keys()
     assert sum(blame.values()) == sum(total for path, total in totals.items() if last(path) == path)
+
+
+@pytest.mark.parametrize(
+    ("blame", "steps", "step_ns", "path"),
+    [
+        ({"Map": 50, "Batch": 5}, 10, 100.0, "Map"),  # 5 ns of 100 a step
+        ({"Map": 49, "Batch": 5}, 10, 100.0, None),
+        ({"Map": 50}, 10, None, None),
+        ({"Map": 0}, 10, 100.0, None),
+        ({}, 10, 100.0, None),
+        ({"Map": 50}, 0, 100.0, None),
+    ],
+)
+def test_a_stage_is_pointed_at_where_its_wait_matters(
+    blame: dict[str, int], steps: int, step_ns: float | None, path: str | None
+) -> None:
+    assert worst(blame, steps, step_ns) == path

@@ -72,6 +72,26 @@ async def test_t_goes_through_the_tables_that_have_something(told: Path) -> None
         assert "t input pipeline" in screen_text(app)
 
 
+async def test_a_wait_that_costs_no_step_anything_is_not_pointed_at(tmp_path: Path) -> None:
+    """Of a step of 100 ms."""
+    builder = recordings.Builder(tmp_path / "run.fwtop", recordings.Spec(steps=60, gpus=0))
+    builder.add_steps(30)
+    window = builder.add_window()
+    builder.insert(
+        "input_stages", window_id=window, path="DataLoader", calls=1, self_ns=MS, total_ns=MS
+    )
+    app = FwtopApp(builder.finish())
+    async with app.run_test(size=(120, 40)) as pilot:
+        await loaded(pilot)
+        await pilot.press("2")
+        await until(pilot, lambda: "t input pipeline" in screen_text(app))
+        await pilot.press("t")
+        await until(pilot, lambda: "100.0%" in screen_text(app))
+        (line,) = (row for row in screen_text(app).splitlines() if "DataLoader" in row)
+        assert "1.00 ms" in line
+        assert "▲" not in line
+
+
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("times", [1, 2], ids=["input", "memory"])
 def test_how_they_look(snap_compare: Any, told: Path, size: str, times: int) -> None:

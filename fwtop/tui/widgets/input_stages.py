@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fwtop.analysis.input_stages import BETWEEN, depth, last, waits
+from fwtop.analysis.input_stages import BETWEEN, depth, last, waits, worst
 from fwtop.formatting import format_duration, format_short_count, plural
 from fwtop.recording.window_model import InputStageRow
 from fwtop.tui import charts
@@ -19,13 +19,14 @@ class InputStages(Table[InputStageRow]):
     SUBJECT = "operators"
     TITLE = "Input pipeline"
     SORT = "stage"
-    NEEDS = frozenset({"operators"})
+    NEEDS = frozenset({"operators", "steps"})
     ABOUT = (
         "The stages of the input pipeline in the traced steps, per step: below each the one that "
         "it takes its elements from. Wait is what the steps waited for because of that stage: of "
-        "the time that the outermost stage took, what the stages below do not explain. It is "
-        "where to begin. Self and total time are the stage's own, on whatever thread: stages that "
-        "work ahead take their time beside the steps, and cost nothing until the steps wait.\n"
+        "the time that the outermost stage took, what the stages below do not explain. ▲ is where "
+        "to begin: the stage that is waited for most, if that is 5 % of a step or more. Self and "
+        "total time are the stage's own, on whatever thread: stages that work ahead take their "
+        "time beside the steps, and cost nothing until the steps wait.\n"
         "s next column, S the other way, / filter, t back to the operators."
     )
 
@@ -62,7 +63,8 @@ class InputStages(Table[InputStageRow]):
         assert view is not None
         steps = max(1, view.steps)
         blame = waits(view.stages)
-        whole, most = sum(blame.values()) or 1, max(blame.values(), default=0)
+        whole = sum(blame.values()) or 1
+        slowest = worst(blame, steps, _step_ns(snapshot))
 
         def wait_of(row: InputStageRow) -> int:
             return blame.get(row.path, 0)
@@ -75,11 +77,11 @@ class InputStages(Table[InputStageRow]):
 
         def share(row: InputStageRow) -> Row:
             ratio = wait_of(row) / whole
-            slowest = most > 0 and wait_of(row) == most
+            marked = row.path == slowest
             return [
-                *charts.bar(ratio, 8, "warn" if slowest else "bar"),
+                *charts.bar(ratio, 8, "warn" if marked else "bar"),
                 (fit(f"{ratio * 100:.1f}%", 7, "right"), "text"),
-                (" ▲" if slowest else "  ", "warn"),
+                (" ▲" if marked else "  ", "warn"),
             ]
 
         return (
@@ -96,3 +98,9 @@ class InputStages(Table[InputStageRow]):
             Column("calls", "calls", 7, lambda r: (format_short_count(r.calls / steps), "text"),
                    lambda r: r.calls, rank=2),
         )  # fmt: skip
+
+
+def _step_ns(snapshot: Snapshot) -> int | None:
+    """A step's usual time in the whole run."""
+    view = snapshot.steps
+    return view.whole.median_ns if view is not None and view.whole is not None else None
