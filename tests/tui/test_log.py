@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+from hypothesis import given
+from hypothesis import strategies as st
 from rich.style import Style
 from textual.pilot import Pilot
 
 from fwtop.analysis.log_lines import LEVELS
 from fwtop.tui import palette
 from fwtop.tui.app import FwtopApp
+from fwtop.tui.drawing import width_of
 from fwtop.tui.screens.full import FULL_SCREENS
+from fwtop.tui.script_terminal import LogLine
 from fwtop.tui.widgets.log import HIDING, Log, next_hiding
+from fwtop.tui.widgets.log_rows import LogRows
 from tests import recordings
 from tests.tui.conftest import app_on, loaded, screen_text, until
 
@@ -149,3 +154,53 @@ def test_the_round_comes_back_to_where_it_began() -> None:
         hides = next_hiding(hides)
     assert hides == ()
     assert next_hiding(("fatal",)) == ()
+
+
+async def test_the_overview_has_the_letters_too(live: recordings.Builder) -> None:
+    write(live)
+    app = app_on(live)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: "it went wrong" in screen_text(app))
+        for text, letter in (
+            ("the script", " "),
+            ("oneDNN", "I"),
+            ("tensorflow/core", "W"),
+            ("wrong", "E"),
+        ):
+            _, line = looks(app, text)
+            assert line.startswith(f"│ {letter} "), line
+
+
+async def test_on_the_full_screen_no_line_is_cut(live: recordings.Builder) -> None:
+    """A progress bar is as wide as the script's terminal, and its rate is at the end."""
+    live.add_output(b"\r\n" + b"#" * 92 + b"| 12/27 [9.9it/s]\r\nbelow\r\n")
+    app = app_on(live)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await open_log(pilot)
+        await until(pilot, lambda: "below" in screen_text(app))
+        lines = screen_text(app).splitlines()
+        (bar,) = (number for number, line in enumerate(lines) if "#####" in line)
+        assert lines[bar + 1].strip("│ ").endswith("12/27 [9.9it/s]")
+        assert "below" in lines[bar + 2]
+
+
+@given(
+    st.lists(st.text(st.characters(exclude_categories=("C",)), max_size=60), max_size=20),
+    st.integers(20, 90), st.integers(1, 12), st.booleans(),
+)  # fmt: skip
+def test_rows_lose_no_letter_and_fill_the_width(
+    texts: list[str], width: int, height: int, full: bool
+) -> None:
+    lines = [LogLine(10**9, ((text, "text"),)) for text in texts]
+    drawn = LogRows.of(lines, width, full, "")
+    for line in lines:
+        rows = drawn.of_line(line)
+        assert {width_of(row) for row in rows} == {width}
+        if full:
+            shown = "".join(text for row in rows for text, look in row if look == "text")
+            assert shown.replace(" ", "") == line.text.replace(" ", "")
+    for rows in (drawn.first(lines, height), drawn.last(lines, height)):
+        assert len(rows) == min(height, sum(len(drawn.of_line(line)) for line in lines))
+    assert 0 <= drawn.whole(lines, height) <= len(lines)
+    end = lines[len(lines) - drawn.whole_at_end(lines, height) :]
+    assert sum(len(drawn.of_line(line)) for line in end) <= height or len(end) == 1

@@ -14,10 +14,10 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 
 from fwtop.analysis.log_lines import LEVELS, Level
-from fwtop.formatting import format_bytes, format_time_of_run, plural
-from fwtop.tui.drawing import Row, fill
-from fwtop.tui.script_terminal import LogLine
+from fwtop.formatting import format_bytes, plural
+from fwtop.tui.drawing import Row
 from fwtop.tui.snapshot import LogView, Snapshot
+from fwtop.tui.widgets.log_rows import LogRows
 from fwtop.tui.widgets.panel import Panel
 
 HIDING: Mapping[tuple[Level, ...], str] = {
@@ -27,12 +27,6 @@ HIDING: Mapping[tuple[Level, ...], str] = {
     LEVELS: "only the script's own",
 }
 """What `l` goes through: the levels left out, and how that is called."""
-LETTERS: Mapping[Level | None, str] = {
-    None: " ", "info": "I", "warning": "W", "error": "E", "fatal": "F",
-}  # fmt: skip
-ROLES: Mapping[Level | None, str] = {
-    None: "text", "info": "dim", "warning": "library warning", "error": "text", "fatal": "text",
-}  # fmt: skip
 
 
 def next_hiding(hides: tuple[Level, ...]) -> tuple[Level, ...]:
@@ -129,8 +123,9 @@ class Log(Panel):
         if view is not None and view.hides:
             row += [(_hidden(view), "key"), ("  ", "dim")]
         if view is not None and self._top_line is not None:
-            last = min(len(view.lines), self._top_line - view.first + self.inner_height)
-            below = len(view.lines) - last
+            start = self._start(view, self.inner_height)
+            shown = self._drawing(view).whole(view.lines[start:], self.inner_height)
+            below = len(view.lines) - start - shown
             row += [(f"↑ {below} lines below, f follows", "warn")]
         elif view is not None and self.full and view.bytes:
             row += [(format_bytes(view.bytes), "dim")]
@@ -140,25 +135,23 @@ class Log(Panel):
         """The lines in view."""
         view = snapshot.log
         assert view is not None
-        start = self._start(view, height)
-        return [self._line(line, width) for line in view.lines[start : start + height]]
+        rows = self._drawing(view)
+        if self._top_line is None:
+            return rows.last(view.lines, height)
+        return rows.first(view.lines[self._start(view, height) :], height)
+
+    def _drawing(self, view: LogView) -> LogRows:
+        return LogRows.of(view.lines, self.inner_width, self.full, self.needle)
+
+    def _last_start(self, view: LogView, height: int) -> int:
+        """The first line that is whole where the end is shown."""
+        return len(view.lines) - self._drawing(view).whole_at_end(view.lines, height)
 
     def _start(self, view: LogView, height: int) -> int:
-        last = max(0, len(view.lines) - height)
+        last = self._last_start(view, height)
         if self._top_line is None:
             return last
         return max(0, min(last, self._top_line - view.first))
-
-    def _line(self, line: LogLine, width: int) -> Row:
-        role = ROLES[line.level]
-        own, library = line.parts
-        row = [*own, *((text, role if look == "text" else look) for text, look in library)]
-        if self.needle and self.needle.lower() in line.text.lower():
-            row = _matched(line.text, self.needle, "text" if own else role)
-        if self.full and width >= 60:
-            when = format_time_of_run(line.at_ns).rjust(8)
-            row = [(f"{when} ", "dim"), (f"{LETTERS[line.level]} ", role), *row]
-        return fill(row, width)
 
     def action_scroll_by(self, by: int) -> None:
         """Lines up or down; past the end it follows again."""
@@ -166,7 +159,7 @@ class Log(Panel):
         if view is None:
             return
         start = self._start(view, self.inner_height) + by
-        last = max(0, len(view.lines) - self.inner_height)
+        last = self._last_start(view, self.inner_height)
         self._top_line = None if start >= last else view.first + max(0, start)
         self.repaint()
 
@@ -226,16 +219,3 @@ class Log(Panel):
 def _hidden(view: LogView) -> str:
     called = HIDING.get(view.hides, "some levels left out")
     return f"{called}, {plural(view.hidden, 'line')} hidden"
-
-
-def _matched(text: str, needle: str, role: str) -> Row:
-    row: Row = []
-    lower, wanted = text.lower(), needle.lower()
-    at = 0
-    while True:
-        found = lower.find(wanted, at)
-        if found < 0 or len(lower) != len(text):
-            row.append((text[at:], role))
-            return row
-        row += [(text[at:found], role), (text[found : found + len(needle)], "match")]
-        at = found + len(needle)
