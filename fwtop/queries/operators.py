@@ -15,6 +15,16 @@ _WINDOW_COLUMNS = (
     " communication_ns, overlap_ns, host_wait_ns, kernel_wait_ns, other_wait_ns"
 )
 _CHOSEN = "window_id IN (SELECT value FROM json_each(?1))"
+_LEVELS = (
+    "WITH found AS (SELECT id, step_count, CAST(level AS INTEGER) AS level FROM windows"
+    "  WHERE id IN (SELECT value FROM json_each(?1))),"
+    " chosen AS MATERIALIZED (SELECT id, step_count, level,"
+    "  coalesce(level = (SELECT max(level) FROM found), 0) AS is_full FROM found),"
+    " weights AS MATERIALIZED (SELECT sum(CASE WHEN level IS NOT NULL THEN step_count END) * 1.0"
+    "  / max(1, sum(CASE WHEN is_full THEN step_count END)) AS weight FROM chosen)"
+)
+"""The chosen windows, whether each was taken at the fullest level of them, and by what a figure of
+those alone is weighed. Windows of a profiler without levels are as they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +94,26 @@ def levels(recording: Recording, window_ids: Sequence[int] | None = None) -> lis
 
 
 def operators(recording: Recording, window_ids: Sequence[int] | None = None) -> list[OperatorRow]:
-    """Operators by name, phase and device, summed over windows; most self time first."""
+    """Operators by name, phase and device, summed over windows; most self time first.
+
+    Where windows were taken at several levels of detail, what only the fullest ones hold was left
+    out by the others: its sums are then their steps' figures times all traced steps over theirs,
+    so that a figure per traced step is that of the steps which could see it.
+    """
     return fetch_rows(
         recording,
         OperatorRow,
-        "SELECT name, family, phase, device, sum(calls), sum(self_ns), sum(total_ns),"
-        " sum(self_allocated_bytes), sum(flops) FROM operator_stats"
-        f" JOIN operator_names ON operator_names.id = operator_id WHERE {_CHOSEN}"
-        " GROUP BY operator_id, phase, device ORDER BY sum(self_ns) DESC, name, phase",
+        f"{_LEVELS}, summed AS (SELECT operator_id, phase, device, sum(calls) AS calls,"
+        "  sum(self_ns) AS self_ns, sum(total_ns) AS total_ns,"
+        "  sum(self_allocated_bytes) AS bytes, sum(flops) AS flops,"
+        "  CASE WHEN min(is_full) THEN (SELECT weight FROM weights) ELSE 1.0 END AS weight"
+        "  FROM operator_stats JOIN chosen ON chosen.id = window_id"
+        "  GROUP BY operator_id, phase, device)"
+        " SELECT name, family, phase, device, CAST(round(calls * weight) AS INTEGER),"
+        "  CAST(round(self_ns * weight) AS INTEGER), CAST(round(total_ns * weight) AS INTEGER),"
+        "  CAST(round(bytes * weight) AS INTEGER), CAST(round(flops * weight) AS INTEGER)"
+        " FROM summed JOIN operator_names ON operator_names.id = operator_id"
+        " ORDER BY self_ns * weight DESC, name, phase",
         (_chosen(recording, window_ids),),
     )
 
@@ -99,14 +121,19 @@ def operators(recording: Recording, window_ids: Sequence[int] | None = None) -> 
 def operator_trend(
     recording: Recording, name: str, count: int = 32, device: str | None = None
 ) -> list[float]:
-    """Self time in ns a traced step of one operator in each of the last `count` windows."""
+    """Self time in ns a traced step of one operator in each of the last `count` windows; of the
+    fullest level's alone, where no other has it."""
     rows = fetch(
         recording,
-        "SELECT coalesce((SELECT sum(self_ns) FROM operator_stats WHERE window_id = w.id"
-        "   AND operator_id = (SELECT id FROM operator_names WHERE name = ?2)"
-        "   AND (?4 IS NULL OR device = ?4)), 0) * 1.0 / max(1, w.step_count)"
-        f" FROM windows w WHERE {_CHOSEN.replace('window_id', 'w.id')}"
-        " ORDER BY w.id DESC LIMIT ?3",
+        f"{_LEVELS}, own AS (SELECT window_id, self_ns FROM operator_stats"
+        "  JOIN chosen ON chosen.id = window_id"
+        "  WHERE operator_id = (SELECT id FROM operator_names WHERE name = ?2)"
+        "  AND (?4 IS NULL OR device = ?4))"
+        " SELECT coalesce((SELECT sum(self_ns) FROM own WHERE window_id = c.id), 0) * 1.0"
+        "  / max(1, c.step_count) FROM chosen c"
+        " WHERE c.is_full OR EXISTS (SELECT 1 FROM own JOIN chosen o ON o.id = own.window_id"
+        "  WHERE NOT o.is_full) OR NOT EXISTS (SELECT 1 FROM own)"
+        " ORDER BY c.id DESC LIMIT ?3",
         (_chosen(recording, None), name, count, device),
     )
     return [float(value) for (value,) in reversed(rows)]

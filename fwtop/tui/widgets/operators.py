@@ -39,7 +39,7 @@ class Operators(Table[OperatorRow]):
         "Some frameworks' profilers have levels of detail, and the headline says at which the "
         "windows were taken. At TensorFlow's level 2 operators that it knows to be cheap are left "
         "out; level 3 has them all and costs more, so it is taken now and then. An operator that "
-        "only level 3 sees is averaged over all steps, and so is told too low.\n"
+        "only level 3 sees is averaged over the steps taken at level 3 alone.\n"
         "s next column, S the other way, / filter, c traces one step in depth now."
     )
 
