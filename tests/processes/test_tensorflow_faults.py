@@ -161,3 +161,24 @@ def test_fits_that_end_in_every_way(tmp_path: Path) -> None:
     assert recorded.summary["losses"]["windows_failed"] > 0
     assert recorded.summary["losses"]["probe_failures"] == []
     assert recorded.leftovers == []
+
+
+def test_forked_workers_feed_a_hostile_module(tmp_path: Path) -> None:
+    """Keras forks its workers amidst open windows; they stay silent, and so do our hooks."""
+    plain, recorded = both_ways(
+        tmp_path,
+        ["-m", "fits_from_workers"],
+        options=["-q", "--overhead", "100%"],
+        variables={"PYTHONPATH": str(SCRIPTS)},
+    )
+    assert (plain.status, recorded.status) == (0, 0), recorded.stderr.decode()
+    assert recorded.stdout == plain.stdout
+    assert own_lines(recorded.stderr) == own_lines(plain.stderr)
+    assert len(recorded.said["losses"]) == 120
+    assert recorded.said["path"] == "/nowhere\n"
+    assert steps_of_processes(recorded.path) == [list(range(120))]
+    assert decoded_windows(recorded.path)
+    assert recorded.summary["losses"] == {
+        "messages_dropped": 0, "windows_failed": 0, "probe_failures": [],
+    }  # fmt: skip
+    assert recorded.leftovers == []
