@@ -7,10 +7,10 @@ Which figures are of what:
   and kernels of that process's trace windows, or of all, where it has none. What a run has once
   (devices, host, memory) is as in `fwtop.summary`.
 - Means of steps and phases are of all steady steps; medians, quantiles and intervals of at most
-  `queries.comparison.MOST_STEPS` of them (see `fwtop.analysis.bootstrap`).
+  `queries.comparison.MOST_STEPS` of them (see `fwtop.analysis.comparison.bootstrap`).
 - The first step, traced and compiled steps are set apart, and compared by themselves.
 - Of repeats, figures are means over the runs, except that operators are of all their windows.
-- What counts as noise: `fwtop.analysis.comparison_noise`.
+- What counts as noise: `fwtop.analysis.comparison.noise`.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from pathlib import Path
 import msgspec
 
 from fwtop import summary
-from fwtop.analysis.comparison_configuration import compared_run, differences, notes
-from fwtop.analysis.comparison_facts import RunFacts, SideFacts
-from fwtop.analysis.comparison_figures import compare_figures
-from fwtop.analysis.comparison_findings import compare_findings
-from fwtop.analysis.comparison_model import SCHEMA_VERSION, Comparison
-from fwtop.analysis.comparison_steps import step_times
-from fwtop.analysis.comparison_verdict import coverage, verdict
-from fwtop.analysis.comparison_work import compare_work
+from fwtop.analysis.comparison.configuration import compared_run, differences, notes
+from fwtop.analysis.comparison.facts import RunFacts, SideFacts
+from fwtop.analysis.comparison.figures import compare_figures
+from fwtop.analysis.comparison.findings import compare_findings
+from fwtop.analysis.comparison.model import SCHEMA_VERSION, Comparison
+from fwtop.analysis.comparison.steps import step_times
+from fwtop.analysis.comparison.verdict import coverage, verdict
+from fwtop.analysis.comparison.work import compare_work
 from fwtop.queries import comparison as queries
 from fwtop.queries import steps
 from fwtop.recording.store import Recording

@@ -148,7 +148,7 @@ def format_celsius(temperature_c: float | None) -> str:
 
 
 def format_figure(value: float | None, unit: str) -> str:
-    """A figure by its unit's name, one of `analysis.comparison_model.UNITS`."""
+    """A figure by its unit's name, one of `analysis.comparison.model.UNITS`."""
     if value is None or not isfinite(value):
         return UNKNOWN
     if unit == "per_s":

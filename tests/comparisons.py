@@ -6,7 +6,7 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
-from fwtop.analysis.comparison_model import (
+from fwtop.analysis.comparison.model import (
     SECTIONS,
     UNITS,
     ComparedFigure,

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from fwtop.analysis.comparison_model import Comparison
-from fwtop.analysis.conditions import parse
-from fwtop.analysis.judgement import judge
-from fwtop.analysis.metrics import METRICS, NAMED
+from fwtop.analysis.comparison.conditions import parse
+from fwtop.analysis.comparison.judgement import judge
+from fwtop.analysis.comparison.metrics import METRICS, NAMED
+from fwtop.analysis.comparison.model import Comparison
 from fwtop.recording.store import open_recording
 from fwtop.summary import summarize
 from tests.comparisons import compared, figure, pair

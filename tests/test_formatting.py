@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fwtop import formatting as f
-from fwtop.analysis.comparison_model import UNITS
+from fwtop.analysis.comparison.model import UNITS
 
 
 @pytest.mark.parametrize(

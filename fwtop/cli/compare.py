@@ -14,10 +14,10 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from fwtop.analysis.comparison_model import Comparison
-from fwtop.analysis.conditions import Condition, ConditionError, parse
-from fwtop.analysis.judgement import Judgement, judge
-from fwtop.analysis.metrics import METRICS, NAMED, WORK
+from fwtop.analysis.comparison.conditions import Condition, ConditionError, parse
+from fwtop.analysis.comparison.judgement import Judgement, judge
+from fwtop.analysis.comparison.metrics import METRICS, NAMED, WORK
+from fwtop.analysis.comparison.model import Comparison
 from fwtop.cli import sources
 from fwtop.cli.diagnostics import Code, Failure, say
 from fwtop.cli.run import has_terminal

@@ -9,8 +9,8 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from fwtop.analysis.comparison_model import Comparison
-from fwtop.analysis.judgement import Judgement
+from fwtop.analysis.comparison.judgement import Judgement
+from fwtop.analysis.comparison.model import Comparison
 from fwtop.cli import compare_tables
 from fwtop.cli.compare_tables import Table
 from fwtop.formatting import ellipsis_middle, printable

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from fwtop.analysis.comparison_model import (
+from fwtop.analysis.comparison.model import (
     Change,
     ComparedFamily,
     ComparedFigure,
@@ -18,8 +18,8 @@ from fwtop.analysis.comparison_model import (
     OperatorChange,
     OperatorSide,
 )
-from fwtop.analysis.comparison_noise import READ_ONCE
-from fwtop.analysis.comparison_words import interval_text, points_text, signed_percent
+from fwtop.analysis.comparison.noise import READ_ONCE
+from fwtop.analysis.comparison.words import interval_text, points_text, signed_percent
 from fwtop.formatting import (
     UNKNOWN,
     ellipsis_middle,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Sequence
 
-from fwtop.analysis.comparison_model import Comparison
-from fwtop.analysis.judgement import Judgement
+from fwtop.analysis.comparison.judgement import Judgement
+from fwtop.analysis.comparison.model import Comparison
 from fwtop.cli import compare_tables
 from fwtop.cli.compare_tables import Table
 from fwtop.formatting import (

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from random import Random
 
-from fwtop.analysis.comparison_facts import ApartSums, DetailSums, TracedWork, WorkSums
+from fwtop.analysis.comparison.facts import ApartSums, DetailSums, TracedWork, WorkSums
 from fwtop.queries import operators, steps
 from fwtop.queries.rows import fetch, fetch_int, fetch_rows, id_list
 from fwtop.recording.model import Step

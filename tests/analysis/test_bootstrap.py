@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fwtop.analysis.bootstrap import FEWEST_BLOCKS, Resampled, cut, quantile
-from fwtop.analysis.significance import t_quantile
+from fwtop.analysis.comparison.bootstrap import FEWEST_BLOCKS, Resampled, cut, quantile
+from fwtop.analysis.comparison.significance import t_quantile
 
 MS = 1_000_000
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from fwtop.analysis.comparison_model import Interval
-from fwtop.analysis.comparison_words import interval_text, percent, points_text, signed_percent
+from fwtop.analysis.comparison.model import Interval
+from fwtop.analysis.comparison.words import interval_text, percent, points_text, signed_percent
 
 
 def test_ratios_have_the_digits_that_they_are_worth() -> None:

@@ -10,9 +10,9 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from fwtop.analysis.breakdown import steps
-from fwtop.analysis.comparison_facts import RunFacts, SideFacts, TracedWork, WorkSums
-from fwtop.analysis.comparison_model import ComparedKernel
-from fwtop.analysis.comparison_work import compare_work
+from fwtop.analysis.comparison.facts import RunFacts, SideFacts, TracedWork, WorkSums
+from fwtop.analysis.comparison.model import ComparedKernel
+from fwtop.analysis.comparison.work import compare_work
 from fwtop.analysis.families import family
 from fwtop.analysis.window import launches
 from fwtop.traces.kineto import read

@@ -10,8 +10,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fwtop.analysis import finders
-from fwtop.analysis.conditions import Condition, ConditionError, parse
-from fwtop.analysis.metrics import FINDINGS, METRICS, WORK
+from fwtop.analysis.comparison.conditions import Condition, ConditionError, parse
+from fwtop.analysis.comparison.metrics import FINDINGS, METRICS, WORK
 
 
 @pytest.mark.parametrize(
@@ -163,5 +163,5 @@ def test_the_codes_of_findings_are_those_that_finders_use() -> None:
                     leaf.value for leaf in ast.walk(node.value)
                     if isinstance(leaf, ast.Constant) and len(str(leaf.value)) > 2
                 }  # fmt: skip
-    assert used <= set(FINDINGS), "add it to fwtop.analysis.metrics.FINDINGS"
+    assert used <= set(FINDINGS), "add it to fwtop.analysis.comparison.metrics.FINDINGS"
     assert len(used) > 20

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from fwtop.analysis.comparison_model import Comparison
-from fwtop.analysis.conditions import parse
-from fwtop.analysis.judgement import judge
+from fwtop.analysis.comparison.conditions import parse
+from fwtop.analysis.comparison.judgement import judge
+from fwtop.analysis.comparison.model import Comparison
 from fwtop.comparison import compare
 from fwtop.recording.store import open_recording
 from tests.recordings import MS, build

@@ -11,11 +11,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fwtop.analysis import repeats
-from fwtop.analysis.bootstrap import Resampled, cut
-from fwtop.analysis.comparison_noise import interval
-from fwtop.analysis.repeats import Measured, enough, estimates, of_one_side, rank_test, ranked
-from fwtop.analysis.significance import Estimate, mann_whitney, t_two_sided, welch, welch_freedom
+from fwtop.analysis.comparison import repeats
+from fwtop.analysis.comparison.bootstrap import Resampled, cut
+from fwtop.analysis.comparison.noise import interval
+from fwtop.analysis.comparison.repeats import (
+    Measured,
+    enough,
+    estimates,
+    of_one_side,
+    rank_test,
+    ranked,
+)
+from fwtop.analysis.comparison.significance import (
+    Estimate,
+    mann_whitney,
+    t_two_sided,
+    welch,
+    welch_freedom,
+)
 
 values = st.floats(-1e9, 1e9)
 measured = st.builds(

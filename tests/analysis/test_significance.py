@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fwtop.analysis.significance import (
+from fwtop.analysis.comparison.significance import (
     Estimate,
     false_discoveries,
     mann_whitney,

@@ -265,7 +265,7 @@ def test_traces_are_runs(place: Place) -> None:
 
 
 def test_the_help_names_every_metric(place: Place) -> None:
-    from fwtop.analysis.metrics import METRICS, NAMED
+    from fwtop.analysis.comparison.metrics import METRICS, NAMED
 
     text = place.fwtop("compare", "--help").stdout.decode()
     assert all(re.search(rf"^  {re.escape(name)} ", text, re.MULTILINE) for name in METRICS)

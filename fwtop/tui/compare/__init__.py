@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from fwtop.analysis.comparison_model import Comparison
+from fwtop.analysis.comparison.model import Comparison
 
 MOST_RUNS = 4
 """As many as have room beside each other."""

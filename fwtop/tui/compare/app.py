@@ -16,7 +16,7 @@ from textual import on, work
 from textual.binding import Binding, BindingType
 from textual.message import Message
 
-from fwtop.analysis.comparison_model import Comparison
+from fwtop.analysis.comparison.model import Comparison
 from fwtop.recording.store import RecordingError
 from fwtop.tui.compare.frames import title_of
 from fwtop.tui.compare.picture import Picture, Source, load

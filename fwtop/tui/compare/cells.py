@@ -5,9 +5,9 @@ A sign stands for the direction (▲ more, ▼ less), a word for noise; colour r
 
 from __future__ import annotations
 
-from fwtop.analysis.comparison_model import Change, ComparedFigure, OperatorChange, OperatorSide
-from fwtop.analysis.comparison_noise import READ_ONCE
-from fwtop.analysis.comparison_words import points_text, signed_percent
+from fwtop.analysis.comparison.model import Change, ComparedFigure, OperatorChange, OperatorSide
+from fwtop.analysis.comparison.noise import READ_ONCE
+from fwtop.analysis.comparison.words import points_text, signed_percent
 from fwtop.formatting import UNKNOWN, format_duration, format_figure, format_short_count
 from fwtop.tui.drawing import Span
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from textual.strip import Strip
 
-from fwtop.analysis.comparison_model import (
+from fwtop.analysis.comparison.model import (
     ComparedFinding,
     ComparedRun,
     Comparison,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import chain, islice
 from pathlib import Path
 
-from fwtop.analysis.comparison_model import Comparison
+from fwtop.analysis.comparison.model import Comparison
 from fwtop.comparison import compare
 from fwtop.formatting import ellipsis_start, printable
 from fwtop.queries.comparison import sampled_steps

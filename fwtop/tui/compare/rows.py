@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from fwtop.analysis.comparison_model import (
+from fwtop.analysis.comparison.model import (
     ComparedDetail,
     ComparedFamily,
     ComparedFigure,

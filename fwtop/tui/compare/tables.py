@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from textual.message import Message
 
-from fwtop.analysis.comparison_model import (
+from fwtop.analysis.comparison.model import (
     ComparedFigure,
     ComparedFinding,
     Comparison,

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 
-from fwtop.analysis.comparison_model import Comparison
+from fwtop.analysis.comparison.model import Comparison
 from fwtop.formatting import printable
 from fwtop.tui.compare import cells, rows
 from fwtop.tui.compare.picture import Picture, head

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from fwtop.analysis.comparison_model import ComparedFinding
+from fwtop.analysis.comparison.model import ComparedFinding
 from fwtop.analysis.finders.facts import SEVERITIES
 from fwtop.analysis.summary_model import FindingSummary, Summary
 

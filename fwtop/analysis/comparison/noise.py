@@ -3,7 +3,7 @@
 Three things make a difference noise, and each is enough:
 
 - the figures vary as much anyway (an interval that holds 0, or a p value above 5 %): within the
-  runs, and with repeats of a side between them (`fwtop.analysis.repeats`);
+  runs, and with repeats of a side between them (`fwtop.analysis.comparison.repeats`);
 - it is below `SMALLEST`, where both sides are single runs: nothing tells how far runs of the same
   program differ then, and layout and environment alone move them by about as much (Mytkowicz and
   others, "Producing Wrong Data Without Doing Anything Obviously Wrong!", 2009);
@@ -21,11 +21,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import exp, log, sqrt
 
-from fwtop.analysis import repeats
-from fwtop.analysis.bootstrap import FEWEST_BLOCKS
-from fwtop.analysis.comparison_facts import SideFacts
-from fwtop.analysis.comparison_model import Change, Interval
-from fwtop.analysis.significance import LEVEL, Estimate, t_quantile, welch, welch_freedom
+from fwtop.analysis.comparison import repeats
+from fwtop.analysis.comparison.bootstrap import FEWEST_BLOCKS
+from fwtop.analysis.comparison.facts import SideFacts
+from fwtop.analysis.comparison.model import Change, Interval
+from fwtop.analysis.comparison.significance import LEVEL, Estimate, t_quantile, welch, welch_freedom
 
 SMALLEST = 0.01
 """Ratio below which a difference between single runs is noise, whatever the interval."""

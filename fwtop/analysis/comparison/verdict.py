@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from fwtop.analysis import repeats
-from fwtop.analysis.bootstrap import FEWEST_BLOCKS
-from fwtop.analysis.comparison_facts import SideFacts
-from fwtop.analysis.comparison_model import Change, Interval, Verdict
-from fwtop.analysis.comparison_noise import (
+from fwtop.analysis.comparison import repeats
+from fwtop.analysis.comparison.bootstrap import FEWEST_BLOCKS
+from fwtop.analysis.comparison.facts import SideFacts
+from fwtop.analysis.comparison.model import Change, Interval, Verdict
+from fwtop.analysis.comparison.noise import (
     DRIFTING,
     FEW_RUNS,
     FEWEST_INDEPENDENT,
@@ -16,9 +16,9 @@ from fwtop.analysis.comparison_noise import (
     repeated,
     tolerance,
 )
-from fwtop.analysis.comparison_steps import of_different_sizes, sample_change, step_change
-from fwtop.analysis.comparison_words import interval_text, percent, signed_percent
-from fwtop.analysis.significance import LEVEL
+from fwtop.analysis.comparison.significance import LEVEL
+from fwtop.analysis.comparison.steps import of_different_sizes, sample_change, step_change
+from fwtop.analysis.comparison.words import interval_text, percent, signed_percent
 from fwtop.formatting import format_count, format_duration, format_ratio, plural
 from fwtop.recording.model import PHASES
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fwtop.analysis.significance import Estimate
+from fwtop.analysis.comparison.significance import Estimate
 
 LOWER, HIGHER, NEITHER = "lower", "higher", "neither"
 

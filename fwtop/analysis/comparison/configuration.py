@@ -8,11 +8,11 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from fwtop.analysis.bootstrap import quantile
-from fwtop.analysis.comparison_facts import RunFacts, SideFacts
-from fwtop.analysis.comparison_model import ComparedRun, ConfigurationDifference, Repeat
-from fwtop.analysis.comparison_noise import SMALLEST
-from fwtop.analysis.comparison_steps import SAME_SIZE, of_different_sizes
+from fwtop.analysis.comparison.bootstrap import quantile
+from fwtop.analysis.comparison.facts import RunFacts, SideFacts
+from fwtop.analysis.comparison.model import ComparedRun, ConfigurationDifference, Repeat
+from fwtop.analysis.comparison.noise import SMALLEST
+from fwtop.analysis.comparison.steps import SAME_SIZE, of_different_sizes
 from fwtop.analysis.summary_model import FrameworkSummary
 from fwtop.formatting import format_ratio
 

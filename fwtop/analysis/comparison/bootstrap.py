@@ -24,7 +24,7 @@ from operator import mul
 from random import Random
 from statistics import fmean, median, pstdev
 
-from fwtop.analysis.significance import Estimate
+from fwtop.analysis.comparison.significance import Estimate
 
 FEWEST_BLOCKS = 8
 """With fewer, nothing is said: the rank test's normal approximation fails below about 8."""

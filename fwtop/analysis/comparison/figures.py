@@ -10,10 +10,10 @@ from dataclasses import replace
 from math import isfinite
 from statistics import fmean
 
-from fwtop.analysis import repeats
-from fwtop.analysis.comparison_facts import SideFacts
-from fwtop.analysis.comparison_model import SECTIONS, Change, ComparedFigure
-from fwtop.analysis.comparison_noise import (
+from fwtop.analysis.comparison import repeats
+from fwtop.analysis.comparison.facts import SideFacts
+from fwtop.analysis.comparison.model import SECTIONS, Change, ComparedFigure
+from fwtop.analysis.comparison.noise import (
     FEW_RUNS,
     FEW_STEPS,
     READ_ONCE,
@@ -24,11 +24,11 @@ from fwtop.analysis.comparison_noise import (
     tolerance,
     too_little,
 )
-from fwtop.analysis.comparison_reading import Reading
-from fwtop.analysis.comparison_readings import readings
-from fwtop.analysis.comparison_steps import sample_change, step_change
-from fwtop.analysis.repeats import Measured
-from fwtop.analysis.significance import false_discoveries
+from fwtop.analysis.comparison.reading import Reading
+from fwtop.analysis.comparison.readings import readings
+from fwtop.analysis.comparison.repeats import Measured
+from fwtop.analysis.comparison.significance import false_discoveries
+from fwtop.analysis.comparison.steps import sample_change, step_change
 from fwtop.recording.model import PHASES
 
 Row = list[list[Reading]]

@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from math import sqrt
 from typing import TypeVar
 
-from fwtop.analysis import repeats
-from fwtop.analysis.comparison_facts import DetailSums, SideFacts, TracedWork, WorkSums
-from fwtop.analysis.comparison_model import (
+from fwtop.analysis.comparison import repeats
+from fwtop.analysis.comparison.facts import DetailSums, SideFacts, TracedWork, WorkSums
+from fwtop.analysis.comparison.model import (
     ComparedDetail,
     ComparedFamily,
     ComparedKernel,
@@ -22,15 +22,15 @@ from fwtop.analysis.comparison_model import (
     OperatorChange,
     OperatorSide,
 )
-from fwtop.analysis.comparison_noise import (
+from fwtop.analysis.comparison.noise import (
     SMALLEST,
     Tolerance,
     ratio_of,
     still,
     tolerance,
 )
-from fwtop.analysis.repeats import Measured
-from fwtop.analysis.significance import Estimate, false_discoveries, welch
+from fwtop.analysis.comparison.repeats import Measured
+from fwtop.analysis.comparison.significance import Estimate, false_discoveries, welch
 
 NEVER = OperatorSide(0.0, 0.0, None, None)
 FEWEST_WINDOWS = 4

@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from math import copysign, inf
 
-from fwtop.analysis.comparison_model import (
+from fwtop.analysis.comparison.conditions import Condition, Metric
+from fwtop.analysis.comparison.metrics import FINDINGS
+from fwtop.analysis.comparison.model import (
     Change,
     ComparedFigure,
     ComparedKernel,
@@ -23,9 +25,7 @@ from fwtop.analysis.comparison_model import (
     OperatorChange,
     OperatorSide,
 )
-from fwtop.analysis.comparison_words import interval_text, signed_percent
-from fwtop.analysis.conditions import Condition, Metric
-from fwtop.analysis.metrics import FINDINGS
+from fwtop.analysis.comparison.words import interval_text, signed_percent
 from fwtop.formatting import format_figure
 
 FAILED, NOISE, PASSED, UNKNOWN = "failed", "noise", "passed", "unknown"

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from fwtop.analysis.bootstrap import quantile
-from fwtop.analysis.comparison_device_readings import device_readings
-from fwtop.analysis.comparison_facts import RunFacts
-from fwtop.analysis.comparison_reading import HIGHER, LOWER, NEITHER, Reading
-from fwtop.analysis.comparison_steps import run_median, time_a_sample
-from fwtop.analysis.comparison_traced_readings import traced_readings
-from fwtop.analysis.significance import Estimate
+from fwtop.analysis.comparison.bootstrap import quantile
+from fwtop.analysis.comparison.device_readings import device_readings
+from fwtop.analysis.comparison.facts import RunFacts
+from fwtop.analysis.comparison.reading import HIGHER, LOWER, NEITHER, Reading
+from fwtop.analysis.comparison.significance import Estimate
+from fwtop.analysis.comparison.steps import run_median, time_a_sample
+from fwtop.analysis.comparison.traced_readings import traced_readings
 from fwtop.recording.model import PHASES
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from statistics import fmean
 
-from fwtop.analysis.bootstrap import Resampled, cut
+from fwtop.analysis.comparison.bootstrap import Resampled, cut
 from fwtop.analysis.finders.facts import Facts
 from fwtop.analysis.steps import PHASES
 from fwtop.analysis.summary_model import Summary

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from fwtop.analysis import repeats
-from fwtop.analysis.bootstrap import quantile
-from fwtop.analysis.comparison_facts import RunFacts, SideFacts, mean_of
-from fwtop.analysis.comparison_model import Change, Interval, StepTimes
-from fwtop.analysis.comparison_noise import repeated, sampled_change, tolerance, too_little
-from fwtop.analysis.repeats import Measured
-from fwtop.analysis.significance import Estimate, mann_whitney, t_quantile
+from fwtop.analysis.comparison import repeats
+from fwtop.analysis.comparison.bootstrap import quantile
+from fwtop.analysis.comparison.facts import RunFacts, SideFacts, mean_of
+from fwtop.analysis.comparison.model import Change, Interval, StepTimes
+from fwtop.analysis.comparison.noise import repeated, sampled_change, tolerance, too_little
+from fwtop.analysis.comparison.repeats import Measured
+from fwtop.analysis.comparison.significance import Estimate, mann_whitney, t_quantile
 
 SAME_SIZE = 0.01
 """Steps whose samples differ by less than this ratio are of one size."""

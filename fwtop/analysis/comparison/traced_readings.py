@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from fwtop.analysis.comparison_facts import RunFacts
-from fwtop.analysis.comparison_reading import HIGHER, LOWER, NEITHER, Reading
+from fwtop.analysis.comparison.facts import RunFacts
+from fwtop.analysis.comparison.reading import HIGHER, LOWER, NEITHER, Reading
 from fwtop.analysis.device_use import ENOUGH_COVERAGE
 from fwtop.recording.window_model import STEP_CLASSES
 

@@ -8,7 +8,7 @@
 The bound's form says what is judged: with a sign and `%`, the change relative to the baseline
 (`> +5%`); with a sign and a unit, the change itself (`> +512MiB`); without a sign, the run's own
 figure (`> 120ms`). An argument may hold any characters: brackets that pair up need no quotes,
-others do (`kernel["void f[0"].total`). Knows no figure; `fwtop.analysis.judgement` judges.
+others do (`kernel["void f[0"].total`). Knows no figure; `judgement` judges.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from math import isfinite
 
-from fwtop.analysis.metrics import DEVICES, METRICS, NAMED, WORK
+from fwtop.analysis.comparison.metrics import DEVICES, METRICS, NAMED, WORK
 from fwtop.recording.model import PHASES
 from fwtop.recording.window_model import STEP_CLASSES
 

@@ -6,7 +6,7 @@ first and then, in each, blocks of consecutive steps: the bootstrap of nested da
 Hinkley, "Bootstrap Methods and their Application", 1997, section 3.8; for benchmarks Kalibera and
 Jones, "Rigorous Benchmarking in Reasonable Time", 2013, section 6). What is resampled is a mean
 over runs, of which the outer level's error is known in closed form, and that is taken: with n runs,
-their standard deviation s and the errors e that `fwtop.analysis.bootstrap` tells within each,
+their standard deviation s and the errors e that `bootstrap` tells within each,
 
     error^2 = s^2 / n + (e_1^2 + … + e_n^2) / n^2
 
@@ -23,7 +23,7 @@ from functools import lru_cache
 from math import comb, sqrt
 from statistics import fmean, stdev
 
-from fwtop.analysis.significance import LEVEL, Estimate
+from fwtop.analysis.comparison.significance import LEVEL, Estimate
 
 FEWEST_RUNS = 5
 """Of both sides together, from which a difference may be called noise: three degrees of freedom.

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from fwtop.analysis.comparison_facts import RunFacts
-from fwtop.analysis.comparison_reading import HIGHER, LOWER, NEITHER, Reading
+from fwtop.analysis.comparison.facts import RunFacts
+from fwtop.analysis.comparison.reading import HIGHER, LOWER, NEITHER, Reading
 from fwtop.analysis.finders.devices import NO_THROTTLE
 from fwtop.recording.model import Device, DeviceSample
 

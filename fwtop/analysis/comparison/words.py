@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fwtop.analysis.comparison_model import Interval
+from fwtop.analysis.comparison.model import Interval
 
 
 def percent(ratio: float) -> str:

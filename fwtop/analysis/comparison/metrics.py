@@ -1,6 +1,6 @@
 """The names of what can be compared: `--fail-on`'s metrics, and what each is.
 
-`fwtop.analysis.comparison_figures` yields the figures; a name that is here and not there, or the
+`fwtop.analysis.comparison.figures` yields the figures; a name that is here and not there, or the
 other way round, is a mistake.
 """
 
