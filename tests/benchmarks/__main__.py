@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import subprocess
 import sys
 from types import ModuleType
 
 from tests.benchmarks import outcome
+from tests.benchmarks.commands import favour
 
 NAMES = (
     "startup", "overhead", "overhead_tensorflow", "peers", "recorder_memory", "decode",
@@ -44,6 +46,7 @@ def main(arguments: list[str]) -> int:
         if hasattr(module, "configure"):
             module.configure(parser)
     options = parser.parse_args(arguments)
+    favour(os.getpid())
     measured, failed = [], 0
     for name in options.names or known:
         if name not in known:

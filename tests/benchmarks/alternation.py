@@ -24,6 +24,8 @@ from pathlib import Path
 
 import psutil
 
+from tests.benchmarks.commands import favour
+
 START_S = 120
 """A framework's import and a first step, and the end of a recording, on a busy machine."""
 STOP_S = 30
@@ -170,16 +172,12 @@ class _Side:
 
 def _place(pid: int) -> None:
     """The same core for every script, with all threads that it has by now; those of two cores
-    differ by percents for as long as they run. It has the benchmark's niceness: Linux weighs
-    sessions, not processes."""
+    differ by percents for as long as they run."""
     if hasattr(os, "sched_setaffinity"):
         core = max(os.sched_getaffinity(0))
         for thread in Path(f"/proc/{pid}/task").iterdir():
             os.sched_setaffinity(int(thread.name), {core})
-    niceness = os.getpriority(os.PRIO_PROCESS, 0)
-    group = Path(f"/proc/{pid}/autogroup")
-    if niceness and group.exists():
-        group.write_text(str(niceness))
+    favour(pid)
 
 
 @contextmanager

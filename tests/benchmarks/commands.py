@@ -38,3 +38,12 @@ def timed(argv: list[str], environ: Mapping[str, str], timeout_s: float = 900) -
         argv, env=dict(environ), check=True, capture_output=True, timeout=timeout_s, text=True
     )
     return time.perf_counter() - started
+
+
+def favour(pid: int) -> None:
+    """Give a process's session the niceness of this process: Linux weighs sessions by their own,
+    where it groups processes by session, and a process's counts within its session alone."""
+    niceness = os.getpriority(os.PRIO_PROCESS, 0)
+    group = Path(f"/proc/{pid}/autogroup")
+    if niceness and group.exists():
+        group.write_text(str(niceness))
