@@ -9,9 +9,7 @@ Owns what `StepTracker` needs beyond boundaries within a step:
   counts for the one fetch, forward or update that it holds.
 - `forward_begin` / `forward_end`: a call of a model, as it may be a step where nothing trains, no
   batch is fetched and no loop of the framework's runs (source `forward`), or on request.
-- `update_begin` / `update_end`: one call of compiled code that ends with an optimizer's update
-  (source `optimizer`), and `gradients_begin` / `gradients_end` for one that holds forward and
-  backward alone. What lies within cannot be told apart: the step is opaque, its phases unknown.
+- calls of compiled code, which are `compiled_calls`'.
 
 As in `steps`, the steps tile the time, and a gap (evaluation, an epoch's end after a long pause)
 is in none of them.
@@ -20,30 +18,17 @@ is in none of them.
 from __future__ import annotations
 
 from _thread import get_ident
-from typing import Any, Callable, Dict, List, Optional, Protocol, Tuple
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from fwtop_profilers import wire
 from fwtop_profilers.clock import now_ns
+from fwtop_profilers.compiled_calls import CompiledCalls
 from fwtop_profilers.open_step import Part
-from fwtop_profilers.step_log import StepRecord
 from fwtop_profilers.step_rules import HOLD_WITH_OPTIMIZER_NS
-from fwtop_profilers.steps import HOLD_NS, MAX_HELD, PAUSE_FACTOR, PAUSE_NS, StepTracker
-
-MAX_ACCUMULATED = 64
-"""After so many backwards without an update that could be seen, each is a step."""
+from fwtop_profilers.steps import HOLD_NS, MAX_HELD, PAUSE_FACTOR, PAUSE_NS
 
 
-class Updates(Protocol):
-    """What a framework can say of its parameters while no optimizer step is seen."""
-
-    def backward_ended(self) -> None:
-        """A backward has ended: remember what the parameters are like."""
-
-    def changed(self) -> Optional[bool]:
-        """Whether they were updated, or gradients dropped, since; None if there is no telling."""
-
-
-class WholeSteps(StepTracker):
+class WholeSteps(CompiledCalls):
     """One process's steps, whoever bounds them."""
 
     def __init__(
@@ -52,19 +37,13 @@ class WholeSteps(StepTracker):
         clock: Callable[[], int] = now_ns,
         thread: Callable[[], int] = get_ident,
     ) -> None:
-        self.updates: Dict[str, Updates] = {}
-        """By framework; each framework's probe adds its own."""
         self.builds: Callable[[Tuple[Any, ...]], bool] = lambda inputs: False
         """Whether a model with these inputs is being built rather than run; set by who builds."""
         super().__init__(step_on, clock, thread)
-        self.parameters_changed = self._changed
-        self.on_backward_end = self._remember
 
     def reset(self) -> None:
         """Begin anew; listeners stay."""
         super().reset()
-        self.framework = ""
-        """Which framework's steps these are, where a process has several; empty: not told."""
         self.source_detail = ""
         """More words on what bounds a step now."""
         self._loop = ""
@@ -311,66 +290,6 @@ class WholeSteps(StepTracker):
             self._release_calls()
         super().finish()
 
-    # --- compiled calls -------------------------------------------------------------------------
-
-    def update_begin(self, key: int, began_ns: Optional[int] = None) -> None:
-        """Compiled code that ends with an optimizer's update begins, or began at `began_ns`."""
-        self.hook_calls += 1
-        if self._backward_depth or not self._follows(True):
-            return
-        optimizers = self._optimizers
-        if key in optimizers:
-            optimizers.clear()  # its last call raised
-        if optimizers:
-            optimizers.append(key)
-            return
-        self._settle(self._clock() if began_ns is None else began_ns)
-        optimizers.append(key)
-        self._backwards += 1  # it holds its own
-        self._forward_from = None
-        self._optimizer_begins(key, self._set_source("optimizer"))
-        self._part.opaque = True  # after: the step before may have been closed with hindsight
-        if self.on_boundary:
-            self._boundary("update_begin")
-
-    def update_end(self, key: int) -> None:
-        """It ended."""
-        self.hook_calls += 1
-        optimizers = self._optimizers
-        if not optimizers or optimizers[-1] != key or self._thread() != self._owner:
-            return
-        optimizers.pop()
-        if optimizers:
-            return
-        self._forward_from = None
-        if self.source == "optimizer":
-            self._optimizer_ends(key, self._clock())
-
-    def gradients_begin(self, began_ns: Optional[int] = None) -> None:
-        """Compiled code that holds forward and backward begins, or began at `began_ns`."""
-        if began_ns is not None and self._part.start is None and self._follows(True):
-            self._settle(began_ns)
-        self.backward_begin()
-        self._part.opaque = True
-
-    def gradients_end(self) -> None:
-        """It ended."""
-        self.backward_end()
-
-    def awaits_optimizer(self) -> bool:
-        """Whether backwards so far are taken for accumulation, since an optimizer was made."""
-        waits = self._optimizers_made > 0 and self.source != "backward"
-        return waits and self._part_backwards() < MAX_ACCUMULATED
-
-    def _changed(self) -> Optional[bool]:
-        updates = self.updates.get(self.framework)
-        return None if updates is None else updates.changed()
-
-    def _remember(self) -> None:
-        updates = self.updates.get(self.framework)
-        if updates is not None:
-            updates.backward_ended()
-
     # --- threads that compute in the training thread's stead --------------------------------------
 
     def compute_for(self, thread: int, owner: int) -> None:
@@ -439,8 +358,3 @@ class WholeSteps(StepTracker):
         self._set_source("batch")
         for part, end in held:
             self._record(part, end)
-
-    def _record(self, part: Part, end: int) -> StepRecord:
-        if part.opaque:
-            part.forward = None
-        return super()._record(part, end)

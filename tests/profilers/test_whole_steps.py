@@ -7,9 +7,10 @@ from collections.abc import Callable
 import pytest
 
 from fwtop_profilers import wire
+from fwtop_profilers.compiled_calls import MAX_ACCUMULATED
 from fwtop_profilers.step_log import StepRecord
 from fwtop_profilers.steps import HOLD_NS, PAUSE_NS
-from fwtop_profilers.whole_steps import MAX_ACCUMULATED, WholeSteps
+from fwtop_profilers.whole_steps import WholeSteps
 
 MS = 1_000_000
 GAP = wire.STEP_GAP

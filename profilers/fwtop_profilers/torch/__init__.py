@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import Any, Dict, Optional, Sequence, Tuple
 
 from fwtop_profilers import (
+    compiled_calls,
     cycles,
     fetches,
     import_hook,
@@ -73,8 +74,9 @@ class TorchProbe(FrameworkProbe):
 
     def _leave_alone(self, guard: Guard) -> str:
         """The probe's functions are none that Dynamo should compile."""
-        modules = (steps_module, step_rules, whole_steps, open_step, cycles, fetches, step_log)
-        functions = list(functions_of(*modules, guard_module, updates, step_hooks, wraps))
+        modules = (steps_module, step_rules, compiled_calls, whole_steps, open_step, cycles)
+        others = (fetches, step_log, guard_module, updates, step_hooks, wraps)
+        functions = list(functions_of(*modules, *others))
         leave_alone(self._framework, functions_of(import_hook), deep=False)
         return leave_alone(self._framework, [*functions, self._optimizer_made])
 
