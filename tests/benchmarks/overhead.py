@@ -213,7 +213,7 @@ def facts(repeats: Sequence[Repeat]) -> list[dict[str, Any]]:
             "load_1": round(repeat.load_1, 2),
             "watched": {name: vars(one) for name, one in repeat.watched.items()},
             "slices_ms": {
-                name: [round(1e3 * one.step_s, 3) for one in taken]
+                name: " ".join(f"{1e3 * one.step_s:.3f}" for one in taken)
                 for name, taken in repeat.slices.items()
             },
         }
