@@ -19,9 +19,7 @@ from collections.abc import Sequence
 from itertools import islice, takewhile
 from pathlib import Path
 
-import msgspec
-
-from fwtop import summary
+from fwtop import json_output, summary
 from fwtop.analysis.comparison.configuration import compared_run, differences, notes
 from fwtop.analysis.comparison.facts import RunFacts, SideFacts
 from fwtop.analysis.comparison.figures import compare_figures
@@ -145,4 +143,4 @@ def _stem(path: str) -> str:
 
 def to_json(comparison: Comparison) -> bytes:
     """The contract's JSON, on one line without its end."""
-    return msgspec.json.encode(comparison)
+    return json_output.encode(comparison)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -45,6 +46,13 @@ def test_words_fit_the_terminal_and_hold_no_controls(place: Place, columns: int)
     lines = done.stdout.decode().splitlines()
     assert max(map(cell_width, lines)) <= columns
     assert all(line.isprintable() for line in lines)
+
+
+def test_json_of_a_file_whose_name_is_no_utf_8(place: Place, runs: tuple[str, str]) -> None:
+    odd = Path(runs[1]).with_name("b\udcff.fwtop")
+    shutil.copy(runs[1], odd)
+    done = place.fwtop("compare", runs[0], str(odd), "--json")
+    assert [run["label"] for run in done.said["runs"]] == ["base", "b?"]
 
 
 def test_json_is_the_contract(place: Place, runs: tuple[str, str]) -> None:
