@@ -14,8 +14,6 @@ from _thread import get_ident
 from typing import Callable, Dict, Optional, Protocol
 
 from fwtop_profilers.clock import now_ns
-from fwtop_profilers.open_step import Part
-from fwtop_profilers.step_log import StepRecord
 from fwtop_profilers.steps import StepTracker
 
 MAX_ACCUMULATED = 64
@@ -110,8 +108,3 @@ class CompiledCalls(StepTracker):
         updates = self.updates.get(self.framework)
         if updates is not None:
             updates.backward_ended()
-
-    def _record(self, part: Part, end: int) -> StepRecord:
-        if part.opaque:
-            part.forward = None
-        return super()._record(part, end)

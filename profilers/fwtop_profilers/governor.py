@@ -32,6 +32,7 @@ CARRIED_WINDOWS = 2
 FIRST_RETRY_NS = 1_000_000_000
 LAST_RETRY_NS = 300_000_000_000
 DEMANDS_KEPT = 4
+NEVER_NS = 1 << 62
 QUIET_STEPS = 3
 """Steps without a compile that must have been seen before the first counted window."""
 LOUD_STEPS = 50
@@ -138,6 +139,14 @@ class Governor:
             return Plan(steps=1, deep=False, counted=False, demanded=False)
         deep = self._deep_first
         return Plan(steps_for(self._median_ns()), deep=deep, counted=True, demanded=deep)
+
+    def idle_until(self, now_ns: int) -> int:
+        """No window before then, whatever steps end without a flag; `now_ns` if none can say."""
+        if self._demands or self._quiet_steps < QUIET_STEPS:
+            return now_ns
+        if self._standing_down or self._not_before_ns is None:
+            return NEVER_NS
+        return self._not_before_ns
 
     def step_ended(self, flags: int) -> None:
         """A step ended, with its `wire.STEP_*` flags."""

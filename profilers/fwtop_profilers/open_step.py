@@ -168,24 +168,30 @@ class OpenStep:
         step = self._record(part, end)
         self._in_gap = False
         for listener in self.on_step_end:
-            self._call(listener, step.index, step.start_ns, end, step.flags)
+            try:
+                listener(step.index, step.start_ns, end, step.flags)
+            except Exception as error:
+                self._listener_failed(listener, error)
         for begin_listener in self.on_step_begin:
-            self._call(begin_listener, self.index, end)
+            try:
+                begin_listener(self.index, end)
+            except Exception as error:
+                self._listener_failed(begin_listener, error)
 
     def _record(self, part: Part, end: int) -> StepRecord:
-        step = StepRecord(
+        opaque = part.opaque
+        record = (
             self.index,
             end if part.start is None else part.start,
             end,
-            (part.input or None if part.opaque else part.input) if self._any_input else None,
-            part.forward,
-            part.backward if self._any_backward and not part.opaque else None,
-            (part.optimizer or None if part.opaque else part.optimizer)
-            if self._any_optimizer
-            else None,
+            (part.input or None if opaque else part.input) if self._any_input else None,
+            None if opaque else part.forward,
+            part.backward if self._any_backward and not opaque else None,
+            (part.optimizer or None if opaque else part.optimizer) if self._any_optimizer else None,
             part.flags,
             part.given if part.samples is None else part.samples,
         )
+        step: StepRecord = tuple.__new__(StepRecord, record)  # past its constructor in Python
         self.log.add(step)
         self.index += 1
         return step
@@ -202,15 +208,19 @@ class OpenStep:
             self._call(listener, name, self.index)
 
     def _call(self, listener: Callable[..., None], *args: Any) -> None:
-        """Call a listener; one that raises is removed from every list, and told of."""
+        """Call a listener, as the steps' ends do without a call more."""
         try:
             listener(*args)
         except Exception as error:  # the training thread must never see it
-            listeners: List[Any]
-            for listeners in (
-                self.on_step_begin, self.on_step_end, self.on_gap, self.on_boundary, self.on_source,
-            ):  # fmt: skip
-                if listener in listeners:
-                    listeners.remove(listener)
-            if self.on_failure is not None:
-                self.on_failure(error)
+            self._listener_failed(listener, error)
+
+    def _listener_failed(self, listener: Callable[..., None], error: Exception) -> None:
+        """It raised: it is removed from every list, and told of."""
+        listeners: List[Any]
+        for listeners in (
+            self.on_step_begin, self.on_step_end, self.on_gap, self.on_boundary, self.on_source,
+        ):  # fmt: skip
+            if listener in listeners:
+                listeners.remove(listener)
+        if self.on_failure is not None:
+            self.on_failure(error)

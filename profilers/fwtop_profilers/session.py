@@ -71,6 +71,7 @@ class Session:
         frameworks = self.sender.latest(wire.Framework)
         self.sender.reset()
         self.steps.reset()
+        self.steps.on_step_end = [self._step_ended, *self._other_listeners()]
         self.context.failed_hooks.clear()
         for listener in self.context.on_fork:
             try:
@@ -98,6 +99,11 @@ class Session:
     def _step_ended(self, index: int, start_ns: int, end_ns: int, flags: int) -> None:
         if not self.sender.started:
             self.sender.start()
+        # Once is enough, and each step would pay for it. Another list: this one is being walked.
+        self.steps.on_step_end = self._other_listeners()
+
+    def _other_listeners(self) -> List[Any]:
+        return [one for one in self.steps.on_step_end if one != self._step_ended]
 
     def _drain_steps(self) -> List[wire.Steps]:
         batches = []

@@ -7,6 +7,7 @@ Appending and popping a deque are atomic, so there is no lock to hold or to inhe
 from __future__ import annotations
 
 from collections import deque
+from itertools import islice, pairwise
 from typing import Deque, Dict, Iterable, List, NamedTuple, Optional
 
 from fwtop_profilers import wire
@@ -14,6 +15,7 @@ from fwtop_profilers import wire
 KEPT_STEPS = 256
 """Finished steps that `between` can still tell of."""
 MEDIAN_STEPS = 64
+FEWEST_PERIODS = 5
 MAX_PENDING = 20_000
 """Finished steps waiting to be drained; the oldest go first."""
 _SLOWED_DOWN = wire.STEP_TRACED | wire.STEP_COMPILED
@@ -39,27 +41,28 @@ class StepLog:
     def __init__(self) -> None:
         self._pending: Deque[StepRecord] = deque(maxlen=MAX_PENDING)
         self._recent: Deque[StepRecord] = deque(maxlen=KEPT_STEPS)
-        self._untraced: Deque[int] = deque(maxlen=MEDIAN_STEPS)
-        self._periods: Deque[int] = deque(maxlen=MEDIAN_STEPS)
-        self._last_end: Optional[int] = None
 
     def add(self, step: StepRecord) -> None:
-        """Take a finished step."""
+        """Take a finished step. Figures are made when somebody asks: each step pays for this."""
         self._pending.append(step)
         self._recent.append(step)
-        if not step.flags & _SLOWED_DOWN:
-            self._untraced.append(step.end_ns - step.start_ns)
-        if self._last_end is not None:
-            self._periods.append(step.end_ns - self._last_end)
-        self._last_end = step.end_ns
 
     def median_step_ns(self) -> Optional[int]:
-        """Median duration of the last 64 steps that were neither traced nor compiling."""
-        return _median(self._untraced)
+        """Median duration of the last 64 steps that were neither traced nor compiling.
+
+        None where none of the last 256 was such a step.
+        """
+        untraced = (step for step in reversed(self._recent.copy()) if not step.flags & _SLOWED_DOWN)
+        return _median(step.end_ns - step.start_ns for step in islice(untraced, MEDIAN_STEPS))
 
     def median_period_ns(self) -> Optional[int]:
-        """Median time from one step's end to the next's, gaps included; None for under 5 steps."""
-        return _median(self._periods) if len(self._periods) >= 5 else None
+        """Median time from one step's end to the next's, over the last 64, gaps included; None for
+        under 6 steps.
+        """
+        ends = [step.end_ns for step in islice(reversed(self._recent.copy()), MEDIAN_STEPS + 1)]
+        if len(ends) < FEWEST_PERIODS + 1:
+            return None
+        return _median(later - earlier for later, earlier in pairwise(ends))
 
     def between(self, first_index: int, end_index: int) -> List[StepRecord]:
         """Finished steps with first_index <= index < end_index, of the last 256."""

@@ -114,10 +114,17 @@ class StepRules(OpenStep):
 
     def _set_source(self, source: str) -> bool:
         """Adopt a source if the user named none; returns whether it is the one in use."""
-        if self._auto and self.source != source:
-            self.source = source
-            self._tell_source()
-        return self.source == source
+        if self.source == source:
+            return True
+        if not self._auto:
+            return False
+        self._source_changes(source)
+        self.source = source
+        self._tell_source()
+        return True
+
+    def _source_changes(self, source: str) -> None:
+        """Another source is about to be adopted."""
 
     def _tell_source(self) -> None:
         for listener in self.on_source:
@@ -145,7 +152,7 @@ class StepRules(OpenStep):
         """Computing begins: give the step the fetches that are its own, and find gaps."""
         if self._fetches.runs:
             own = self._fetches.take()
-            if self._counts_inputs():
+            if (self.source == "input" or not self.trained) and self._counts_inputs():
                 return  # already accounted for
             if own.evaluated or self._is_pause(own):
                 self._begin_after_gap(own)
@@ -191,17 +198,18 @@ class StepRules(OpenStep):
 
     def _forward_until(self, now: int) -> None:
         begin = self._forward_from
-        if begin is None or self._units_are_forward():
+        if begin is None or (self.source == "forward" and self._units_are_forward()):
             return
         part = self._part
         part.forward = (part.forward or 0) + now - begin
         if self._optimizers:
             self._optimizer_inner += now - begin
-        self._span("forward", begin, now)
+        if self._spans is not None:
+            self._span("forward", begin, now)
 
     def _units_are_forward(self) -> bool:
-        """Whether forward is what calls take, and nothing between them."""
-        return self.source == "forward"
+        """Whether forward is what the calls take that are the steps, and nothing between them."""
+        return True
 
     def _judge_backward(self) -> None:
         """A backward begins after another without an optimizer step that we could see."""

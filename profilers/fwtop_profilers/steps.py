@@ -106,7 +106,7 @@ class StepTracker(StepRules):
             self._fetches.exhausted(key, begin, now, training)
         if self.on_boundary:
             self._boundary("input_end")
-        if self._counts_inputs():
+        if (self.source == "input" or not self.trained) and self._counts_inputs():
             more = more and (training or not self.trained)
             self._note_input_step(key, begin, now, samples, more, batch)
             training = True
@@ -151,7 +151,8 @@ class StepTracker(StepRules):
         self._backwards += 1
         self._any_backward = True
         self._forward_from = self._optimizer_own_from = now
-        self._span("backward", begin, now)
+        if self._spans is not None:
+            self._span("backward", begin, now)
         if self.on_boundary:
             self._boundary("backward_end")
         if self._optimizers:
@@ -188,7 +189,8 @@ class StepTracker(StepRules):
             optimizers.clear()  # its last step raised
         optimizers.append(key)
         if len(optimizers) == 1:
-            self._optimizer_begins(key, self._set_source("optimizer"))
+            bounds = self.source == "optimizer" or self._set_source("optimizer")
+            self._optimizer_begins(key, bounds)
             if self.on_boundary:
                 self._boundary("optimizer_begin")
 
@@ -208,7 +210,8 @@ class StepTracker(StepRules):
             part.flags |= wire.STEP_SKIPPED
         self._any_optimizer = True
         self._forward_from = now
-        self._span("optimizer", self._optimizer_own_from, now)
+        if self._spans is not None:
+            self._span("optimizer", self._optimizer_own_from, now)
         if self.on_boundary:
             self._boundary("optimizer_end")
         if self.source == "optimizer":

@@ -122,9 +122,14 @@ class WholeSteps(CompiledCalls):
         part = self._part
         if self._batch_open:  # the last one found the end of its data, or raised
             self._judged_ns = now
-        elif part.start is not None and self._judged_ns is None and not self._fetches.runs:
+        elif (
+            part.start is not None
+            and now - part.start > PAUSE_NS
+            and self._judged_ns is None
+            and not self._fetches.runs
+        ):
             period = self.log.median_period_ns()
-            if period and now - part.start > max(PAUSE_NS, PAUSE_FACTOR * period):
+            if period and now - part.start > PAUSE_FACTOR * period:
                 self._judged_ns = now
         self._settle(now)
         self._batch_open = True
@@ -306,13 +311,11 @@ class WholeSteps(CompiledCalls):
 
     # --- deciding -------------------------------------------------------------------------------
 
-    def _set_source(self, source: str) -> bool:
-        if self._auto and self.source != source:
-            self.source_detail = self._loop if source == "batch" else ""
-        return super()._set_source(source)
+    def _source_changes(self, source: str) -> None:
+        self.source_detail = self._loop if source == "batch" else ""
 
     def _units_are_forward(self) -> bool:
-        return super()._units_are_forward() and not self.in_loop
+        return not self.in_loop
 
     def _finished(self, part: Part, end: int) -> None:
         if self.source_detail and self._chosen and not self.in_loop:
@@ -323,7 +326,12 @@ class WholeSteps(CompiledCalls):
             super()._finished(part, end)
 
     def _is_unsettled(self) -> bool:
-        return self._judged_ns is not None or super()._is_unsettled()
+        return (  # asked at each boundary, and so without the call of super's
+            self._judged_ns is not None
+            or bool(self._fetches.runs)
+            or self._in_gap
+            or self._part.start is None
+        )
 
     def _settle(self, now: int) -> None:
         judged, self._judged_ns = self._judged_ns, None

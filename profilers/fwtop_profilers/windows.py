@@ -62,6 +62,8 @@ class Windows:
         self._made = 0
         self._report_ns = 0
         self._look_again_ns = 0
+        self._idle_until_ns = 0
+        """Until then no step has anything to ask: most steps pay for one comparison."""
         self._flag_next = False
         self._off = False
         self._pid = os.getpid()
@@ -138,10 +140,13 @@ class Windows:
     # --- listeners ------------------------------------------------------------------------------
 
     def _on_step_begin(self, index: int, start_ns: int) -> None:
-        self._guard(self._step_began, index, start_ns)
+        if start_ns >= self._idle_until_ns:
+            self._guard(self._step_began, index, start_ns)
 
     def _on_step_end(self, index: int, start_ns: int, end_ns: int, flags: int) -> None:
-        self._guard(self._step_ended, index, start_ns, end_ns, flags)
+        if flags or end_ns >= self._idle_until_ns:
+            self._idle_until_ns = 0
+            self._guard(self._step_ended, index, start_ns, end_ns, flags)
 
     def _on_gap(self, at_ns: int) -> None:
         if self._opened is not None:
@@ -150,7 +155,7 @@ class Windows:
             self._guard(self._saver.tell_beside)
 
     def _on_capture(self, message: wire.Capture) -> None:
-        self._guard(self._governor.demand, message.deep, message.steps)
+        self._guard(self._demanded, message)
 
     def _on_budget(self, message: wire.SetBudget) -> None:
         self._guard(self._budget_changed, message.ratio)
@@ -185,11 +190,14 @@ class Windows:
             self._governor.start(start_ns)
         if start_ns >= self._report_ns:
             self._report()
-        if start_ns < self._look_again_ns:
-            return
-        plan = self._governor.plan(start_ns)
-        if plan is not None and self._may_open(plan, start_ns):
-            self._open(plan, index, start_ns)
+        if start_ns >= self._look_again_ns:
+            plan = self._governor.plan(start_ns)
+            if plan is not None and self._may_open(plan, start_ns):
+                self._open(plan, index, start_ns)
+                return
+        if not self._saver.busy:
+            until_ns = max(self._look_again_ns, self._governor.idle_until(start_ns))
+            self._idle_until_ns = min(self._report_ns, until_ns)
 
     def _step_ended(self, index: int, start_ns: int, end_ns: int, flags: int) -> None:
         self._governor.step_ended(flags)
@@ -336,8 +344,13 @@ class Windows:
         self._report_ns = now + REPORT_NS
         self._context.send(self._governor.report(now, self._steps.hook_cost_ns))
 
+    def _demanded(self, message: wire.Capture) -> None:
+        self._governor.demand(message.deep, message.steps)
+        self._idle_until_ns = 0
+
     def _budget_changed(self, ratio: float) -> None:
         self._governor.set_budget(ratio, clock.now_ns())
+        self._idle_until_ns = 0
         self._report()
 
     def _compile_began(self) -> None:
@@ -361,6 +374,7 @@ class Windows:
 
     def _others_over(self) -> None:
         self._guard(self._governor.stand_up)
+        self._idle_until_ns = 0
 
     def _before_fork(self) -> None:
         """A child must not inherit a running profiler, which would record there for ever."""

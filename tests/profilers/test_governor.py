@@ -9,6 +9,7 @@ from fwtop_profilers import wire
 from fwtop_profilers.governor import (
     FIRST_RETRY_NS,
     MIN_SPACING_NS,
+    NEVER_NS,
     Governor,
     Plan,
     WindowCost,
@@ -185,6 +186,27 @@ def test_a_failed_demand_is_not_tried_again():
     assert plan is not None
     subject.failed(plan, 1)
     assert subject.plan(10 * S) is None
+
+
+def test_no_window_opens_while_it_says_that_it_is_idle():
+    training = Training(governor(0.01))
+    training.run(60)
+    subject, now = training.governor, training.now_ns
+    until = subject.idle_until(now)
+    assert now < until == subject.report(now, 0).next_window_ns
+    assert subject.plan(until - 1) is None
+    assert subject.plan(until) is not None
+    subject.demand(deep=True, steps=1)
+    assert subject.idle_until(now) == now
+
+
+def test_it_is_not_idle_while_quiet_steps_are_counted():
+    subject = governor(0.0)
+    subject.start(0)
+    assert subject.idle_until(S) == S
+    for _ in range(3):
+        subject.step_ended(0)
+    assert subject.idle_until(S) == NEVER_NS
 
 
 def test_standing_down_stops_even_demands():
