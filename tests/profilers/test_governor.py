@@ -190,7 +190,7 @@ def test_a_failed_demand_is_not_tried_again():
 
 def test_no_window_opens_while_it_says_that_it_is_idle():
     training = Training(governor(0.01))
-    training.run(60)
+    training.run(60.5)
     subject, now = training.governor, training.now_ns
     until = subject.idle_until(now)
     assert now < until == subject.report(now, 0).next_window_ns
