@@ -122,7 +122,8 @@ class Collector:
         live = moment.until_ns is None and self._now is not None
         if wanted.full == "steps" or not live:
             whole = figures(totals, steps.set_apart(recording, process_id, until))
-        source = next((p.step_source for p in self._processes() if p.id == process_id), None)
+        process = next((one for one in self._processes() if one.id == process_id), None)
+        parts = (process.step_source, process.step_source_detail) if process else ()
         at = steps.step_at(recording, moment.at_ns, process_id) if until is not None else None
         slowest: Sequence[Step] = ()
         spread: Sequence[tuple[float, int]] = ()
@@ -132,7 +133,7 @@ class Collector:
             )
             spread = distribution(totals)
         return StepsView(
-            source=source,
+            source=", ".join(part for part in parts if part) or None,
             count=totals.count,
             at=at or (recent[-1] if recent else None),
             recent=_recent_figures(recent),

@@ -105,6 +105,7 @@ class StepsView:
     """Steps of the lowest rank that has any."""
 
     source: str | None
+    """What ends a step, in words."""
     count: int
     at: Step | None
     """The step at the moment shown."""

@@ -7,7 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 from textual.message import Message
 
 from fwtop.analysis.steps import StepFigures
-from fwtop.formatting import format_count, format_duration, format_short_count, format_time_of_run
+from fwtop.formatting import (
+    ellipsis,
+    format_count,
+    format_duration,
+    format_short_count,
+    format_time_of_run,
+    printable,
+)
 from fwtop.recording.model import PHASES, Step
 from fwtop.tui import charts
 from fwtop.tui.drawing import Row, Span, ends, fit, width_of
@@ -247,7 +254,7 @@ class Distribution(Panel):
     SUBJECT = "steps"
     TITLE = "Distribution"
     NEEDS = frozenset({"steps"})
-    ABOUT = "All steps of the run by duration, in buckets."
+    ABOUT = "What ends a step here, and all steps of the run by duration, in buckets."
 
     def body(self, snapshot: Snapshot, width: int, height: int) -> list[Row]:
         """A histogram lying on its side."""
@@ -255,6 +262,9 @@ class Distribution(Panel):
         if view is None or not view.distribution:
             return [[("–", "dim")]]
         rows: list[Row] = []
+        if view.source is not None:
+            what = ellipsis(printable(view.source), max(8, width - 12))
+            rows.append([("steps end by ", "dim"), (what, "text")])
         whole = view.whole
         if whole is not None:
             rows.append(
