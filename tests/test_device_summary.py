@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 
 import pytest
@@ -41,11 +42,24 @@ def test_tensorboard_s_figures_of_resnet50_are_in_the_summary(tmp_path: Path) ->
     assert "step time  178 ms, of 6 traced steps" in text
 
 
-def test_an_unknown_board_has_no_peak(tmp_path: Path) -> None:
+def test_mfu_of_a_trace_whose_board_is_known_by_its_number(tmp_path: Path) -> None:
     flops = of_trace(tmp_path, DIFF_CONTROL).flops
     assert flops.coverage_ratio is not None
     assert flops.coverage_ratio > 0.9
     assert list(flops.dtypes) == ["tf32"]
+    assert flops.flops_per_s is not None
+    assert flops.peak_flops_per_s == 156e12
+    assert flops.mfu_ratio == pytest.approx(flops.flops_per_s / 156e12)
+    assert flops.mfu_ratio == pytest.approx(0.0285, abs=1e-4)
+
+
+def test_an_unknown_board_has_no_peak(tmp_path: Path) -> None:
+    trace = gzip.decompress(shared_trace(DIFF_CONTROL).read_bytes())
+    unknown = tmp_path / "unknown.json"
+    unknown.write_bytes(trace.replace(b"NVIDIA A100-PG509-200", b"NVIDIA Z900-XX000-000"))
+    import_traces(find([unknown]), tmp_path / "run.fwtop")
+    with open_recording(tmp_path / "run.fwtop") as recording:
+        flops = summarize(recording).flops
     assert flops.flops_per_s is not None
     assert (flops.peak_flops_per_s, flops.mfu_ratio) == (None, None)
 

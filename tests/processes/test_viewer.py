@@ -122,7 +122,7 @@ def test_tensorflows_log_is_told_from_the_scripts_output(live: Callable[..., Liv
     assert "port.cc" not in display(run)
     assert "local_rendezvous.cc" in display(run)
     press(run, "ll", "only the script's own,")
-    left = [row[11:] for row in (one[2:-2].rstrip() for one in display(run).splitlines()[3:38])]
+    left = [row[9:] for row in (one[2:-2].rstrip() for one in display(run).splitlines()[3:38])]
     assert [row for row in left if row] == [" 2/3 [## ]", " 3/3 [###]", "{}"]
     os.write(run.master, b"q")
     assert run.ended().status == 0

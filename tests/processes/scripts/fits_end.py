@@ -10,6 +10,7 @@ import signal
 import sys
 import tempfile
 import threading
+import time
 from pathlib import Path
 
 
@@ -68,6 +69,8 @@ class Ends(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         self.losses.append(logs["loss"])
+        if (self.way, self.epoch) == ("raises", 2):
+            time.sleep(0.03)  # steps long enough for a window to open and be saved, in vain
         if (self.epoch, batch) == (2, 13):
             print(self.way, json.dumps(self.losses), flush=True)
             ENDINGS[self.way]()
