@@ -6,6 +6,7 @@ say what happened: the exact steps, their phases, the compile events with their 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -281,6 +282,16 @@ def outcome_of(plain: Ended, recorded: Recorded) -> Outcome:
         )
 
 
+RACE = re.compile(
+    rb"\S+/resource_tracker\.py:\d+: UserWarning: resource_tracker: There appear to be 1 leaked"
+    rb" semaphore objects .*\n  warnings\.warn.*\n"
+    rb"\S+/resource_tracker\.py:\d+: UserWarning: resource_tracker: '\S+': \[Errno 2\] .*\n"
+    rb"  warnings\.warn.*\n"
+)
+"""Python's own: of two processes that remove one semaphore at their end, the tracker may be the
+second. Plain runs print it now and then."""
+
+
 def check_script(case: Case, outcome: Outcome) -> None:
     """The script noticed nothing."""
     plain, recorded = outcome.plain, outcome.recorded
@@ -290,7 +301,7 @@ def check_script(case: Case, outcome: Outcome) -> None:
     if case.same_stdout:
         assert recorded.stdout == plain.stdout
     if case.same_stderr:
-        assert outcome.output[2] == plain.stderr
+        assert RACE.sub(b"", outcome.output[2]) == RACE.sub(b"", plain.stderr)
     if case.ends_with_json:
         assert recorded.said["losses"] == plain.said["losses"]
 
