@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -35,20 +34,6 @@ def plain_losses(tmp_path_factory: pytest.TempPathFactory) -> list[float]:
     assert ended.status == 0, ended.stderr.decode()
     losses: list[float] = ended.said["losses"]
     return losses
-
-
-@pytest.fixture
-def live(tmp_path: Path) -> Iterator[Callable[..., LiveRun]]:
-    """Makes live runs that end with the test."""
-    made: list[LiveRun] = []
-
-    def make(*options: str, **named: Any) -> LiveRun:
-        made.append(LiveRun(tmp_path, *options, **named))
-        return made[-1]
-
-    yield make
-    for run in made:
-        run.clean()
 
 
 def notices(path: Path) -> dict[str, str]:

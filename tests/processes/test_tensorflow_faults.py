@@ -11,9 +11,8 @@ import re
 import shutil
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -33,20 +32,6 @@ from tests.processes.live import LiveRun, alive, wait_until
 
 pytestmark = pytest.mark.tensorflow
 FITS = "fits_until_told.py"
-
-
-@pytest.fixture
-def live(tmp_path: Path) -> Iterator[Callable[..., LiveRun]]:
-    """Makes live runs that end with the test."""
-    made: list[LiveRun] = []
-
-    def make(*options: str, **named: Any) -> LiveRun:
-        made.append(LiveRun(tmp_path, *options, **named))
-        return made[-1]
-
-    yield make
-    for run in made:
-        run.clean()
 
 
 def indices(path: Path) -> list[int]:

@@ -6,9 +6,7 @@ import os
 import re
 import signal
 import termios
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
 
 import pyte
 import pyte.modes
@@ -18,19 +16,6 @@ from fwtop.cli.diagnostics import Code
 from fwtop.queries import log
 from fwtop.recording.store import open_recording
 from tests.processes.live import LiveRun, wait_until
-
-
-@pytest.fixture
-def live(tmp_path: Path) -> Iterator[Callable[..., LiveRun]]:
-    made: list[LiveRun] = []
-
-    def make(*options: str, **named: Any) -> LiveRun:
-        made.append(LiveRun(tmp_path, *options, **named))
-        return made[-1]
-
-    yield make
-    for run in made:
-        run.clean()
 
 
 def display(run: LiveRun) -> str:
