@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import secrets
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,17 +62,22 @@ def prepare(settings: Settings, target: Target, terminal: bool, pass_through: bo
 
 def begin(recorder: RecorderProcess, run: PreparedRun) -> None:
     """Start it with a recorder that waits. Raises Failure, and then the script was not started."""
-    try:
-        recorder.begin(run.folder)
-    except RecorderError as error:
-        log = _last_line(run.folder.recorder_log)
-        run.folder.remove()
-        text = f"{error} ({log})" if log and not error.next else str(error)
-        raise Failure(Code.START, text, error.next) from error
-    except BaseException:
-        if recorder.script_pid is None:
+    with ExitStack() as undo:
+        undo.callback(_remove_unless_started, recorder, run)
+        try:
+            recorder.begin(run.folder)
+        except RecorderError as error:
+            log = _last_line(run.folder.recorder_log)
             run.folder.remove()
-        raise
+            text = f"{error} ({log})" if log and not error.next else str(error)
+            raise Failure(Code.START, text, error.next) from error
+        undo.pop_all()
+
+
+def _remove_unless_started(recorder: RecorderProcess, run: PreparedRun) -> None:
+    """A Ctrl-C may come when the script runs already; its run folder is needed then."""
+    if recorder.script_pid is None:
+        run.folder.remove()
 
 
 def new_run_id() -> str:

@@ -46,10 +46,9 @@ def new_file(path: Path, replace: bool) -> Iterator[BinaryIO]:
             os.fsync(file.fileno())
         _check_file(path, replace)
         part.replace(path)
-    except BaseException:
+    finally:
         with suppress(OSError):
-            part.unlink()
-        raise
+            part.unlink()  # where it did not become the file
 
 
 @contextmanager
@@ -71,9 +70,8 @@ def new_folder(path: Path, replace: bool) -> Iterator[Path]:
             shutil.rmtree(old, ignore_errors=True)
         else:
             part.rename(path)
-    except BaseException:
-        shutil.rmtree(part, ignore_errors=True)
-        raise
+    finally:
+        shutil.rmtree(part, ignore_errors=True)  # where it did not become the folder
 
 
 def _part(path: Path, ending: str = "part") -> Path:

@@ -7,6 +7,7 @@ A reader opens read-only and sees commits as they come (WAL while live). `Record
 from __future__ import annotations
 
 import sqlite3
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 
@@ -63,12 +64,11 @@ def open_recording(path: Path) -> Recording:
         raise RecordingError(f"{path}: {error.strerror}", "check its permissions") from error
     if not header.startswith(b"SQLite format 3\0"):
         raise RecordingError(f"{path} is not a recording of fwtop's", "expected an SQLite file")
-    connection = _connect(path)
-    try:
+    with ExitStack() as undo:
+        connection = _connect(path)
+        undo.callback(connection.close)
         _check(path, connection)
-    except BaseException:
-        connection.close()
-        raise
+        undo.pop_all()
     return Recording(path, connection)
 
 

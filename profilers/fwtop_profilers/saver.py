@@ -98,9 +98,8 @@ class Saver:
             if opened.size_bytes == 0:
                 raise OSError("the profiler wrote nothing")
             os.rename(partial, path)
-        except BaseException:
-            _remove(partial)
-            raise
+        finally:
+            _remove(partial)  # where it was not renamed
         with self._lock:
             opened.path = path
             opened.saved_at_ns = clock.now_ns()

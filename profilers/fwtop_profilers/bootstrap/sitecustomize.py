@@ -26,7 +26,7 @@ def _load_probe(folder: str) -> None:
     try:
         loader.exec_module(module)
         from fwtop_profilers import startup
-    except BaseException:
+    except Exception:
         sys.modules.pop(name, None)
         raise
     startup.start()
