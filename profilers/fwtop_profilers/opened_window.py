@@ -107,3 +107,8 @@ class Opened:
             span_start_ns=[start for _, start, _ in spans],
             span_end_ns=[end for _, _, end in spans],
         )
+
+
+def in_words(error: Exception) -> str:
+    """Why a window failed, for `WindowFailed`."""
+    return "%s: %s" % (type(error).__name__, error)

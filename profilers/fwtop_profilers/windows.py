@@ -21,7 +21,7 @@ from typing import Any, Callable, Optional
 
 from fwtop_profilers import clock, wire
 from fwtop_profilers.governor import Governor, Plan
-from fwtop_profilers.opened_window import BusyError, Opened, Way
+from fwtop_profilers.opened_window import BusyError, Opened, Way, in_words
 from fwtop_profilers.probe import Context
 from fwtop_profilers.saver import Saver
 from fwtop_profilers.spool import Spool
@@ -155,7 +155,8 @@ class Windows:
             self._guard(self._saver.tell_beside)
 
     def _on_capture(self, message: wire.Capture) -> None:
-        self._guard(self._demanded, message)
+        self._guard(self._governor.demand, message.deep, message.steps)
+        self._idle_until_ns = 0
 
     def _on_budget(self, message: wire.SetBudget) -> None:
         self._guard(self._budget_changed, message.ratio)
@@ -260,7 +261,7 @@ class Windows:
                 self._report()
             return
         except Exception as error:
-            self._failed(plan, _words(error))
+            self._failed(plan, in_words(error))
             return
         finally:
             self._is_ours(False)
@@ -277,7 +278,7 @@ class Windows:
         try:
             result = opened.way.stop()
         except Exception as error:
-            self._failed(opened.plan, _words(error))
+            self._failed(opened.plan, in_words(error))
             return
         finally:
             self._is_ours(False)
@@ -335,7 +336,7 @@ class Windows:
         self._report()
 
     def _not_saved(self, opened: Opened, error: Exception) -> None:
-        self._failed(opened.plan, _words(error))
+        self._failed(opened.plan, in_words(error))
 
     # --- what else happens ----------------------------------------------------------------------
 
@@ -343,10 +344,6 @@ class Windows:
         now = clock.now_ns()
         self._report_ns = now + REPORT_NS
         self._context.send(self._governor.report(now, self._steps.hook_cost_ns))
-
-    def _demanded(self, message: wire.Capture) -> None:
-        self._governor.demand(message.deep, message.steps)
-        self._idle_until_ns = 0
 
     def _budget_changed(self, ratio: float) -> None:
         self._governor.set_budget(ratio, clock.now_ns())
@@ -400,7 +397,3 @@ class Windows:
         if opened.lag_steps > MAX_DEVICE_LAG_STEPS:
             opened.lag_event.synchronize()
             self._close(opened)
-
-
-def _words(error: Exception) -> str:
-    return "%s: %s" % (type(error).__name__, error)
