@@ -44,7 +44,7 @@ test-versions: setup $(VERSIONS:%=%/.installed)
 
 build/tensorflow-%/.installed:
 	$(PYTHON) -m venv build/tensorflow-$*
-	build/tensorflow-$*/bin/python -m pip install --quiet tensorflow-cpu==$* "setuptools<81"
+	build/tensorflow-$*/bin/python -m pip install --quiet tensorflow-cpu==$* tensorboard "setuptools<81"
 	touch $@
 
 build/tf-keras/.installed:
