@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from random import Random
@@ -159,6 +160,7 @@ class _Total:
     calls: int
     self_ns: int
     total_ns: int
+    weight: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,19 +174,26 @@ class _Spread:
 def _work(
     recording: Recording, chosen: Sequence[int], spread: Sequence[int], source: _Source
 ) -> tuple[tuple[WorkSums, ...], tuple[WorkSums, ...]]:
-    """Each by itself and by family: sums over all windows, spread over some; most time first."""
+    """Each by itself and by family: sums over all windows, spread over some; most time first.
+
+    What only windows of the fullest level hold is weighed as in `operators.operators`.
+    """
     totals = fetch_rows(
         recording,
         _Total,
-        "SELECT id, name, family, device, calls, self_ns, total_ns FROM ("
-        f"  SELECT operator_id, {source.device} AS device, sum(calls) AS calls,"
-        f"  sum({source.self_ns}) AS self_ns, sum(total_ns) AS total_ns FROM {source.table}"
-        f"  WHERE window_id IN ({_CHOSEN}) GROUP BY 1, 2)"
-        " JOIN operator_names ON id = operator_id ORDER BY self_ns DESC, name LIMIT ?2",
+        f"{operators.LEVELS}, summed AS (SELECT operator_id, {source.device} AS device,"
+        f"  sum(calls) AS calls, sum({source.self_ns}) AS self_ns, sum(total_ns) AS total_ns,"
+        "  CASE WHEN min(is_full) THEN (SELECT weight FROM weights) ELSE 1.0 END AS weight"
+        f"  FROM {source.table} JOIN chosen ON chosen.id = window_id GROUP BY 1, 2)"
+        " SELECT id, name, family, device, CAST(round(calls * weight) AS INTEGER),"
+        "  CAST(round(self_ns * weight) AS INTEGER), CAST(round(total_ns * weight) AS INTEGER),"
+        "  weight FROM summed JOIN operator_names ON id = operator_id"
+        " ORDER BY self_ns * weight DESC, name LIMIT ?2",
         (id_list(chosen), MOST_ROWS),
     )
-    by_name = _spread(recording, spread, source, "CAST(n.id AS TEXT)")
-    by_family = _spread(recording, spread, source, "n.family")
+    weights = {f"{one.id} {one.device}": one.weight for one in totals if one.weight != 1.0}
+    by_name = _spread(recording, spread, source, "CAST(n.id AS TEXT)", weights)
+    by_family = _spread(recording, spread, source, "n.family", weights)
     rows, families = [], dict[tuple[str, str], tuple[int, int]]()
     for one in totals:
         rates = by_name.get((str(one.id), one.device), (0.0, 0.0))
@@ -201,18 +210,28 @@ def _work(
 
 
 def _spread(
-    recording: Recording, windows: Sequence[int], source: _Source, key: str
+    recording: Recording,
+    windows: Sequence[int],
+    source: _Source,
+    key: str,
+    weights: Mapping[str, float],
 ) -> dict[tuple[str, str], tuple[float, float]]:
-    """By key and device: the sums of each window's self time a step, and of its square."""
+    """By key and device: the sums of each window's self time a step, and of its square.
+
+    `weights` are by operator and device, `7 cpu`, for those that are weighed at all.
+    """
     rows = fetch_rows(
         recording,
         _Spread,
         "SELECT key, device, sum(rate), sum(rate * rate) FROM ("
         f"  SELECT {key} AS key, {source.device} AS device,"
-        f"  sum(s.{source.self_ns}) * 1.0 / max(1, w.step_count) AS rate FROM {source.table} s"
+        f"  sum(s.{source.self_ns} * coalesce(weighed.value, 1.0)) / max(1, w.step_count) AS rate"
+        f"  FROM {source.table} s"
         "  JOIN windows w ON w.id = s.window_id JOIN operator_names n ON n.id = s.operator_id"
+        "  LEFT JOIN json_each(?2) AS weighed"
+        f"   ON weighed.key = s.operator_id || ' ' || {source.device}"
         f"  WHERE s.window_id IN ({_CHOSEN}) GROUP BY 1, 2, s.window_id) GROUP BY key, device",
-        (id_list(windows),),
+        (id_list(windows), json.dumps(weights)),
     )
     return {(row.key, row.device): (row.rate_sum, row.rate_square_sum) for row in rows}
 

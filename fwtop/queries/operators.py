@@ -15,7 +15,7 @@ _WINDOW_COLUMNS = (
     " communication_ns, overlap_ns, host_wait_ns, kernel_wait_ns, other_wait_ns"
 )
 _CHOSEN = "window_id IN (SELECT value FROM json_each(?1))"
-_LEVELS = (
+LEVELS = (
     "WITH found AS (SELECT id, step_count, CAST(level AS INTEGER) AS level FROM windows"
     "  WHERE id IN (SELECT value FROM json_each(?1))),"
     " chosen AS MATERIALIZED (SELECT id, step_count, level,"
@@ -103,7 +103,7 @@ def operators(recording: Recording, window_ids: Sequence[int] | None = None) -> 
     return fetch_rows(
         recording,
         OperatorRow,
-        f"{_LEVELS}, summed AS (SELECT operator_id, phase, device, sum(calls) AS calls,"
+        f"{LEVELS}, summed AS (SELECT operator_id, phase, device, sum(calls) AS calls,"
         "  sum(self_ns) AS self_ns, sum(total_ns) AS total_ns,"
         "  sum(self_allocated_bytes) AS bytes, sum(flops) AS flops,"
         "  CASE WHEN min(is_full) THEN (SELECT weight FROM weights) ELSE 1.0 END AS weight"
@@ -125,7 +125,7 @@ def operator_trend(
     fullest level's alone, where no other has it."""
     rows = fetch(
         recording,
-        f"{_LEVELS}, own AS (SELECT window_id, self_ns FROM operator_stats"
+        f"{LEVELS}, own AS (SELECT window_id, self_ns FROM operator_stats"
         "  JOIN chosen ON chosen.id = window_id"
         "  WHERE operator_id = (SELECT id FROM operator_names WHERE name = ?2)"
         "  AND (?4 IS NULL OR device = ?4))"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fwtop.queries import operators
+from fwtop.queries import comparison, operators
 from fwtop.recording.store import open_recording
 from fwtop.recording.window_model import OperatorRow
 from tests import recordings
@@ -85,3 +85,15 @@ def test_what_only_the_fullest_level_sees_is_weighed_by_its_steps(
     assert cheap.flops is None
     assert after == before  # what every level sees stays as it was
     assert sorted(trend(path)) == seen
+    with open_recording(path) as recording:
+        work = comparison.traced_work(recording, None)
+    (compared,) = [one for one in work.operators if one.name == "cheap"]
+    assert (compared.calls, compared.self_ns) == (cheap.calls, cheap.self_ns)
+    assert compared.rate_sum / work.spread_windows == cheap.self_ns / work.steps
+    families = {(one.name, one.device): one for one in work.families}
+    for (family, device), ours in families.items():
+        own = [
+            row for row in (*after.values(), cheap) if (row.family, row.device) == (family, device)
+        ]
+        assert ours.self_ns == sum(row.self_ns for row in own)
+        assert ours.rate_sum / work.spread_windows == pytest.approx(ours.self_ns / work.steps)
