@@ -62,6 +62,12 @@ def steps_of_processes(path: Path) -> list[list[int]]:
         ]
 
 
+def waiting_for(path: Path) -> str:
+    """What the next window waits for, by the recording."""
+    with open_recording(path) as recording:
+        return " ".join(governor.waiting_for for governor in runs.governors(recording))
+
+
 def losses_without_fwtop(folder: Path) -> list[float]:
     folder.mkdir()
     (folder / "stop").touch()
@@ -86,6 +92,7 @@ def test_recorder_killed_and_windows_folder_removed(
     windows = RunFolder(run.run_folder).windows
     gone = windows.rename(windows.with_suffix(".gone"))  # at once, whatever is being written there
     run.goes_on(200)
+    wait_until(lambda: "windows folder" in waiting_for(recording_now), "a word on the folder")
     shutil.rmtree(gone)
     run.stop()
     ended = run.ended()
@@ -97,8 +104,6 @@ def test_recorder_killed_and_windows_folder_removed(
     assert len(seen) >= 400
     with open_recording(run.path) as recording:
         assert "recorder_restarted" in {notice.code for notice in runs.notices(recording)}
-        (governor,) = runs.governors(recording)
-    assert "windows folder" in governor.waiting_for
     assert summarize(run.path, tmp_path)["run"]["exit_status"] == 0
 
 
@@ -166,4 +171,20 @@ def test_forked_workers_feed_a_hostile_module(tmp_path: Path) -> None:
     assert recorded.summary["losses"] == {
         "messages_dropped": 0, "windows_failed": 0, "probe_failures": [],
     }  # fmt: skip
+    assert recorded.leftovers == []
+
+
+def test_a_spawned_child_no_descriptors_and_no_stdout(tmp_path: Path) -> None:
+    script = str(SCRIPTS / "trains_with_little.py")
+    plain, recorded = both_ways(tmp_path, [script], options=["-q", "--overhead", "100%"])
+    assert (plain.status, recorded.status) == (0, 0), recorded.stderr.decode()
+    assert recorded.stdout == plain.stdout
+    assert recorded.stdout.count(b"[") == 3
+    assert own_lines(recorded.stderr) == own_lines(plain.stderr)
+    told = sorted(steps_of_processes(recorded.path), key=len)
+    assert told == [list(range(150)), list(range(600))]
+    with open_recording(recorded.path) as recording:
+        windows = operators.windows(recording)
+    assert {window.process_id for window in windows if window.state == "decoded"} == {1, 2}
+    assert recorded.summary["losses"]["probe_failures"] == []
     assert recorded.leftovers == []
