@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import Tuple
 
+NEVER_NS = 1 << 62
+
 now_ns = time.monotonic_ns
 """CLOCK_MONOTONIC: the same in every process of one machine."""
 

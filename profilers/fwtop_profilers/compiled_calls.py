@@ -10,10 +10,8 @@ Owns what `StepTracker` needs where no optimizer's boundary can be told of on it
 
 from __future__ import annotations
 
-from _thread import get_ident
-from typing import Callable, Dict, Optional, Protocol
+from typing import Dict, Optional, Protocol
 
-from fwtop_profilers.clock import now_ns
 from fwtop_profilers.steps import StepTracker
 
 MAX_ACCUMULATED = 64
@@ -33,15 +31,10 @@ class Updates(Protocol):
 class CompiledCalls(StepTracker):
     """One process's steps, with those that compiled code holds."""
 
-    def __init__(
-        self,
-        step_on: str = "auto",
-        clock: Callable[[], int] = now_ns,
-        thread: Callable[[], int] = get_ident,
-    ) -> None:
+    def __init__(self, step_on: str = "auto") -> None:
         self.updates: Dict[str, Updates] = {}
         """By framework; each framework's probe adds its own."""
-        super().__init__(step_on, clock, thread)
+        super().__init__(step_on)
         self.parameters_changed = self._changed
         self.on_backward_end = self._remember
 
@@ -53,7 +46,6 @@ class CompiledCalls(StepTracker):
 
     def update_begin(self, key: int, began_ns: Optional[int] = None) -> None:
         """Compiled code that ends with an optimizer's update begins, or began at `began_ns`."""
-        self.hook_calls += 1
         if self._backward_depth or not self._follows(True):
             return
         optimizers = self._optimizers
@@ -62,27 +54,26 @@ class CompiledCalls(StepTracker):
         if optimizers:
             optimizers.append(key)
             return
-        self._settle(self._clock() if began_ns is None else began_ns)
+        self._settle(self.at_ns if began_ns is None else began_ns)
         optimizers.append(key)
         self._backwards += 1  # it holds its own
         self._forward_from = None
         self._optimizer_begins(key, self._set_source("optimizer"))
         self._part.opaque = True  # after: the step before may have been closed with hindsight
         if self.on_boundary:
-            self._boundary("update_begin")
+            self._boundary("update_begin", self._optimizer_begin)
 
     def update_end(self, key: int) -> None:
         """It ended."""
-        self.hook_calls += 1
         optimizers = self._optimizers
-        if not optimizers or optimizers[-1] != key or self._thread() != self._owner:
+        if not optimizers or optimizers[-1] != key or self.by != self._owner:
             return
         optimizers.pop()
         if optimizers:
             return
         self._forward_from = None
         if self.source == "optimizer":
-            self._optimizer_ends(key, self._clock())
+            self._optimizer_ends(key, self.at_ns)
 
     def gradients_begin(self, began_ns: Optional[int] = None) -> None:
         """Compiled code that holds forward and backward begins, or began at `began_ns`."""

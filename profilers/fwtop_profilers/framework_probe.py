@@ -20,7 +20,7 @@ POLL_S = 1.0
 
 Install = Callable[[Guard], str]
 """Puts a part in and says how, for `Framework.hooks`; '' where there is nothing to say."""
-Rehearsal = Tuple[Callable[[], None], int]
+Rehearsal = Tuple[Callable[[hook_cost.Work], Callable[[], None]], int]
 
 
 class FrameworkProbe:
@@ -49,7 +49,8 @@ class FrameworkProbe:
         """Once a second, on the sender's thread: what can only be learnt by asking."""
 
     def _rehearsal(self) -> Optional[Rehearsal]:
-        """A plain step's hooks on a tracker of their own, and how many boundaries they tell of."""
+        """What makes a plain step's hooks, on a tape of their own and around the work that it is
+        given, and how many boundaries they tell of."""
         return None
 
     def _is_compiling(self) -> bool:
@@ -113,7 +114,7 @@ class FrameworkProbe:
 
     def _install_call(self, guard: Guard) -> str:
         """`--step-on call:…`."""
-        calls = StepCalls(self._context.steps, self._is_compiling)
+        calls = StepCalls(self._context.tape, self._is_compiling)
         calls.install()
         self._undo.append(calls.uninstall)
         source = self._context.steps.source or ""
@@ -122,11 +123,11 @@ class FrameworkProbe:
     # --- telling --------------------------------------------------------------------------------
 
     def _poll(self) -> None:
-        steps = self._context.steps
-        if steps.index and not steps.hook_call_cost_ns:
+        tape = self._context.tape
+        if tape.steps.index and not tape.call_cost_ns:
             rehearsal = self._rehearsal()
             if rehearsal is not None:
-                steps.hook_call_cost_ns = hook_cost.calibrate(*rehearsal)
+                tape.call_cost_ns = hook_cost.calibrate(*rehearsal)
         self._look()
         self._tell()
 

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from typing import Callable, Deque, Optional
 
 from fwtop_profilers import wire
+from fwtop_profilers.clock import NEVER_NS
 
 MIN_SPACING_NS = 200_000_000
 """Between two windows under a budget below 1: nobody's eyes need more than five a second."""
@@ -32,7 +33,6 @@ CARRIED_WINDOWS = 2
 FIRST_RETRY_NS = 1_000_000_000
 LAST_RETRY_NS = 300_000_000_000
 DEMANDS_KEPT = 4
-NEVER_NS = 1 << 62
 QUIET_STEPS = 3
 """Steps without a compile that must have been seen before the first counted window."""
 LOUD_STEPS = 50

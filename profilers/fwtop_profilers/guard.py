@@ -21,7 +21,7 @@ class Guard:
         """The hook raised: switch it off, and say so once."""
         if not self.off:
             self.off = True
-            self._context.steps.abandon()
+            self._context.tape.abandon()
             self._context.fail(self._name, error)
 
     def run(self, task: Callable[[], None]) -> bool:

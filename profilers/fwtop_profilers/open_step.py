@@ -64,28 +64,30 @@ class Part:
 
 
 class OpenStep:
-    """The open step of a process, with its listeners. Touched by the training thread alone."""
+    """The open step of a process, with its listeners.
+
+    Listeners are told on the training thread where one of them has asked to be told at once
+    (`Tape.wakes`), and otherwise on the sender's, a round later. A listener to each boundary is
+    always told at once.
+    """
 
     def __init__(self) -> None:
         self.on_step_begin: List[Callable[[int, int], None]] = []
-        """(index, start_ns), on the training thread. Called again for the same index when the step
-        turns out to start later, after a gap."""
+        """(index, start_ns). Called again for the same index when the step turns out to start
+        later, after a gap."""
         self.on_step_end: List[Callable[[int, int, int, int], None]] = []
-        """(index, start_ns, end_ns, flags), on the training thread, flags as in `wire`. At the
-        very end of the step; but while a set of optimizers is being learnt, up to one step late."""
+        """(index, start_ns, end_ns, flags), flags as in `wire`. At the very end of the step; but
+        while a set of optimizers is being learnt, up to one step late."""
         self.on_gap: List[Callable[[int], None]] = []
         """(at_ns), when what runs since the last `on_step_begin` turns out to be no step:
         evaluation, or the end of an epoch."""
         self.on_boundary: List[Callable[[str, int], None]] = []
-        """(name, index of the open step) at `input_begin`, `input_end`, `backward_begin`,
-        `backward_end`, `optimizer_begin`, `optimizer_end`, on the training thread, outermost
-        only."""
+        """(name, at_ns) at `input_begin`, `input_end`, `backward_begin`, `backward_end`,
+        `optimizer_begin`, `optimizer_end`, outermost only."""
         self.on_source: List[Callable[[str], None]] = []
         """(source), when what bounds a step becomes known or changes."""
         self.on_failure: Optional[Callable[[BaseException], None]] = None
         """Told when a listener raised; the listener has then been removed."""
-        self.hook_call_cost_ns = 0
-        """Nanoseconds a boundary call takes; set once, by `hook_cost.calibrate`."""
         self.reset()
 
     def reset(self) -> None:
@@ -93,7 +95,6 @@ class OpenStep:
         self.source: Optional[str] = None
         self.index = 0
         """Index of the open step."""
-        self.hook_calls = 0
         self.log = StepLog()
         self._part = Part(None)
         self._candidate: Optional[Tuple[Part, int]] = None
@@ -123,11 +124,6 @@ class OpenStep:
         """(phase, start_ns, end_ns) since `start_spans`, as they ended; stops keeping them."""
         spans, self._spans = self._spans, None
         return spans or []
-
-    @property
-    def hook_cost_ns(self) -> int:
-        """What the boundary hooks have taken so far: their calls times their measured cost."""
-        return self.hook_calls * self.hook_call_cost_ns
 
     def drain(self, limit: int = 512) -> Optional[wire.Steps]:
         """Finished steps not drained before, at most `limit`; None if there are none."""
@@ -203,15 +199,15 @@ class OpenStep:
         if spans is not None and end > begin and len(spans) < MAX_SPANS:
             spans.append((phase, begin, end))
 
-    def _boundary(self, name: str) -> None:
-        for listener in self.on_boundary:
-            self._call(listener, name, self.index)
+    def _boundary(self, name: str, at_ns: int) -> None:
+        for listener in list(self.on_boundary):  # one may end its listening
+            self._call(listener, name, at_ns)
 
     def _call(self, listener: Callable[..., None], *args: Any) -> None:
         """Call a listener, as the steps' ends do without a call more."""
         try:
             listener(*args)
-        except Exception as error:  # the training thread must never see it
+        except Exception as error:  # the hook that tells must never see it
             self._listener_failed(listener, error)
 
     def _listener_failed(self, listener: Callable[..., None], error: Exception) -> None:

@@ -16,6 +16,7 @@ from fwtop_profilers.config import ProbeConfig
 
 if TYPE_CHECKING:
     from fwtop_profilers.sender import Sender
+    from fwtop_profilers.tape import Tape
     from fwtop_profilers.whole_steps import WholeSteps
 
 
@@ -35,7 +36,7 @@ class Context:
 
     config: ProbeConfig
     sender: Sender
-    steps: WholeSteps
+    tape: Tape
     failed_hooks: Dict[str, int] = field(default_factory=dict)
     on_capture: List[Callable[[wire.Capture], None]] = field(default_factory=list)
     """Called, on the sender's thread, when the user asks for a window."""
@@ -43,6 +44,16 @@ class Context:
     on_fork: List[Callable[[], None]] = field(default_factory=list)
     """Called in a forked child, once sender and steps have begun anew there: the parent's threads
     and whatever they were at do not exist here."""
+
+    @property
+    def steps(self) -> WholeSteps:
+        """What the rules have made of what is on the tape."""
+        return self.tape.steps
+
+    @property
+    def hook_cost_ns(self) -> int:
+        """What the hooks have taken so far, and the sender's thread, which runs the rules."""
+        return self.tape.cost_ns + self.sender.cpu_ns
 
     def send(self, message: Any) -> None:
         """Queue a message; never blocks and never raises."""

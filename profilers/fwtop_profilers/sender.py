@@ -1,7 +1,7 @@
 """From the script to the recorder: a bounded queue and one thread.
 
 Owns the connection. `send` only appends to a deque; encoding and writing happen on the thread,
-which wakes ten times a second, so messages leave in batches. A recorder that is absent, slow or
+which wakes four times a second, so messages leave in batches. A recorder that is absent, slow or
 gone costs the script nothing: what does not fit is dropped and counted (`wire.Losses`), and on
 reconnection the process introduces itself again, with its latest state.
 
@@ -19,6 +19,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections import deque
 from itertools import islice
 from typing import Any, Callable, Deque, Dict, Iterable, List, Optional, Tuple
@@ -32,7 +33,7 @@ try:
 except ImportError:  # not on this system: what the recorder has read stays unknown
     ioctl = None  # type: ignore[assignment]
 
-TICK_S = 0.1
+TICK_S = 0.25
 FIRST_BACKOFF_S = 0.1
 LAST_BACKOFF_S = 5.0
 FLUSH_S = 1.0
@@ -87,6 +88,8 @@ class Sender:
         self._socket: Optional[socket.socket] = None
         self._inode = 0
         self._received = b""
+        self.cpu_ns = 0
+        """What the thread has taken."""
         self._started = False
         self._stopping = False
         self._stopped = False
@@ -175,6 +178,7 @@ class Sender:
 
     def _tick(self) -> bool:
         """One round; False when the last message is out, or the time for it is up."""
+        self.cpu_ns = time.thread_time_ns()
         stopping = self._stopping  # before collecting: what was queued earlier must go out
         self._collect(stopping)
         if self._socket is not None and self._outbox:

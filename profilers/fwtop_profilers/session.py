@@ -16,11 +16,11 @@ from typing import Any, Dict, List, Optional
 
 from fwtop_profilers import config as configuration
 from fwtop_profilers import marks, process_role, ranks, wire
-from fwtop_profilers.clock import anchor, now_ns
+from fwtop_profilers.clock import NEVER_NS, anchor, now_ns
 from fwtop_profilers.config import ProbeConfig
 from fwtop_profilers.probe import Context, Probe
 from fwtop_profilers.sender import Sender
-from fwtop_profilers.whole_steps import WholeSteps
+from fwtop_profilers.tape import Tape
 
 FOLDERS = {"tf_keras": "keras"}
 """The folder of a framework's probe, where it is not the framework's name."""
@@ -41,8 +41,9 @@ class Session:
         self._began_ns = now_ns()
         self._probes: Dict[str, Probe] = {}
         self.sender = Sender(settings.socket_path, self._hello, self._received)
-        self.steps = WholeSteps(settings.step_on)
-        self.context = Context(settings, self.sender, self.steps)
+        self.tape = Tape(settings.step_on)
+        self.steps = self.tape.steps
+        self.context = Context(settings, self.sender, self.tape)
         self._follow_steps()
         marks.receiver = self._mark
         atexit.register(self._end, "exit")
@@ -70,7 +71,7 @@ class Session:
         self._began_ns = now_ns()
         frameworks = self.sender.latest(wire.Framework)
         self.sender.reset()
-        self.steps.reset()
+        self.tape.reset()
         self.steps.on_step_end = [self._step_ended, *self._other_listeners()]
         self.context.failed_hooks.clear()
         for listener in self.context.on_fork:
@@ -85,11 +86,13 @@ class Session:
     # --- steps ----------------------------------------------------------------------------------
 
     def _follow_steps(self) -> None:
+        self.tape.on_failure = self.context.fail
         self.steps.on_failure = lambda error: self.context.fail("a listener of steps", error)
         self.steps.on_source.append(self._source_known)
         self.steps.on_step_end.append(self._step_ended)
+        self.tape.wakes.append(self._plays_from_ns)
         self.sender.sources.append(self._drain_steps)
-        self.sender.finishers.append(self.steps.finish)
+        self.sender.finishers.append(self.tape.finish)
         if self.steps.source is not None:
             self._source_known(self.steps.source)
 
@@ -102,10 +105,15 @@ class Session:
         # Once is enough, and each step would pay for it. Another list: this one is being walked.
         self.steps.on_step_end = self._other_listeners()
 
+    def _plays_from_ns(self) -> int:
+        """Until the sender's thread runs, nobody but the hooks themselves plays the tape."""
+        return NEVER_NS if self.sender.started else 0
+
     def _other_listeners(self) -> List[Any]:
         return [one for one in self.steps.on_step_end if one != self._step_ended]
 
     def _drain_steps(self) -> List[wire.Steps]:
+        self.tape.play()
         batches = []
         for _ in range(64):
             steps = self.steps.drain()

@@ -16,7 +16,7 @@ from types import ModuleType
 from typing import Any, Callable, List, Optional, Tuple
 
 from fwtop_profilers import import_hook
-from fwtop_profilers.steps import StepTracker
+from fwtop_profilers.tape import Tape
 from fwtop_profilers.wraps import hide
 
 STEP_KEY = 1
@@ -38,8 +38,9 @@ def names_script(module: str) -> bool:
 class StepCalls:
     """The wrapped function of one process."""
 
-    def __init__(self, steps: StepTracker, is_compiling: Callable[[], bool]) -> None:
-        self._steps = steps
+    def __init__(self, tape: Tape, is_compiling: Callable[[], bool]) -> None:
+        self._tape = tape
+        self._steps = tape.steps
         self._is_compiling = is_compiling
         self._undo: List[Callable[[], None]] = []
         self._wanted: Optional[Tuple[str, str]] = None
@@ -63,7 +64,7 @@ class StepCalls:
         if self._wanted is not None:
             import_hook.forget(self._wanted[0])
 
-    def _look(self, name: str, index: int) -> None:
+    def _look(self, name: str, at_ns: int) -> None:
         script = sys.modules.get("__main__")
         if script is not None and self._wrap(script):
             self._steps.on_boundary.remove(self._look)
@@ -83,12 +84,12 @@ class StepCalls:
         setattr(owner, name, self._stepping(original))
         if _is_running(original):
             self._first_is_open = True
-            _quietly(self._steps.unit_begin)
+            _quietly(self._tape.unit_begin)
         self._undo.append(lambda: setattr(owner, name, original))
         return True
 
     def _stepping(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        is_compiling, steps = self._is_compiling, self._steps
+        is_compiling, tape = self._is_compiling, self._tape
 
         @functools.wraps(original)
         def step(*args: Any, **kwargs: Any) -> Any:
@@ -96,15 +97,15 @@ class StepCalls:
                 return original(*args, **kwargs)
             if self._first_is_open:
                 self._first_is_open = False
-                _quietly(steps.unit_end)
-            _quietly(steps.unit_begin)
+                _quietly(tape.unit_end)
+            _quietly(tape.unit_begin)
             try:
                 return original(*args, **kwargs)
             except BaseException as raised:
                 hide(raised)
                 raise
             finally:
-                _quietly(steps.unit_end)
+                _quietly(tape.unit_end)
 
         step.fwtop_original = original  # type: ignore[attr-defined]
         return step

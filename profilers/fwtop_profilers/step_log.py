@@ -1,6 +1,6 @@
 """What finished steps leave behind: records to send, and figures of the recent past.
 
-Owns the queue between the training thread (which appends) and the sender's thread (which drains).
+Owns the queue between whoever plays the tape (and appends) and the sender's thread (which drains).
 Appending and popping a deque are atomic, so there is no lock to hold or to inherit by a fork.
 """
 

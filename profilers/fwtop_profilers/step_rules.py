@@ -6,11 +6,9 @@ Must not import a framework, block, or call anything slow.
 
 from __future__ import annotations
 
-from _thread import get_ident
 from typing import Callable, Dict, List, Optional, Tuple
 
 from fwtop_profilers import wire
-from fwtop_profilers.clock import now_ns
 from fwtop_profilers.cycles import Cycle
 from fwtop_profilers.fetches import Fetches, Own
 from fwtop_profilers.open_step import OpenStep, Part
@@ -23,6 +21,9 @@ HOLD_WITH_OPTIMIZER_NS = 60_000_000_000
 """So long fetches alone are no steps: training may follow, most of all with an optimizer made."""
 MAX_HELD = 4096
 MAX_KEYS = 1024
+MAY_LAG = ("optimizer", "batch", "input")
+"""Sources that are decided by boundaries alone. Where backwards end steps, parameters are looked at
+as they end; where calls do, what listens to the steps may run within one."""
 LONELY_OPTIMIZER_STEPS = 64
 """After so many steps of an optimizer without a backward, backwards are no longer waited for."""
 
@@ -30,15 +31,12 @@ LONELY_OPTIMIZER_STEPS = 64
 class StepRules(OpenStep):
     """The open step, and the rules by which it ends."""
 
-    def __init__(
-        self,
-        step_on: str = "auto",
-        clock: Callable[[], int] = now_ns,
-        thread: Callable[[], int] = get_ident,
-    ) -> None:
+    def __init__(self, step_on: str = "auto") -> None:
         self._step_on = step_on
-        self._clock = clock
-        self._thread = thread
+        self.at_ns = 0
+        """When the boundary was there that is told of; set before each, as `by`."""
+        self.by = 0
+        """The thread that it was there on."""
         self.parameters_changed: Optional[Callable[[], Optional[bool]]] = None
         """Set by the framework: whether parameters were updated or gradients dropped since
         `on_backward_end`; asked only while no optimizer step can be seen."""
@@ -86,11 +84,24 @@ class StepRules(OpenStep):
         self._stepped_at: Dict[int, int] = {}
         self._lonely = 0
 
+    # --- who may be told late -------------------------------------------------------------------
+
+    @property
+    def may_lag(self) -> bool:
+        """Whether boundaries may be told of some time after they were there: nobody listens to
+        each, and nothing has to be asked of the framework meanwhile."""
+        return self.source in MAY_LAG and not self.on_boundary
+
+    @property
+    def is_owners(self) -> bool:
+        """Whether the boundary is one of the thread that trains."""
+        return self.by == self._owner
+
     # --- deciding -------------------------------------------------------------------------------
 
     def _follows(self, computes: bool) -> bool:
         """Whether events of this thread count; the thread that computes takes over if it may."""
-        ident = self._thread()
+        ident = self.by
         if ident != self._owner:
             if self._owner is not None:
                 if not computes or self._backward_depth or self._optimizers:
@@ -228,7 +239,7 @@ class StepRules(OpenStep):
 
     def _optimizer_begins(self, key: int, bounds: bool) -> None:
         """The outermost optimizer step, forward or call begins; `bounds`: it may end a step."""
-        now = self._clock()
+        now = self.at_ns
         if self._is_unsettled():
             self._settle(now)
         if self._part.backwards == 0 and self.source == "optimizer" and self._candidate is None:

@@ -37,7 +37,7 @@ __all__ = ["HOLD_NS", "MAX_HELD", "PAUSE_FACTOR", "PAUSE_NS", "StepTracker"]
 
 
 class StepTracker(StepRules):
-    """One process's steps. Boundary methods run on the training thread; `drain` on any one."""
+    """One process's steps. A boundary goes by `at_ns` and `by`, which the tape sets before it."""
 
     def abandon(self) -> None:
         """A hook was switched off: no end may be waited for that will not come."""
@@ -61,13 +61,12 @@ class StepTracker(StepRules):
 
     def input_begin(self, key: int, training: bool = True) -> None:
         """A fetch from iterator `key` begins; `training` is False with gradients switched off."""
-        self.hook_calls += 1
         if not self._follows(False):
             return
         if self._input_begin is not None:
             self._input_depth += 1  # a data set that reads another DataLoader
             return
-        now = self._clock()
+        now = self.at_ns
         if self._optimizers:
             self._optimizers.clear()  # the optimizer step raised, and the script went on
         if key in self._input_step_keys:
@@ -77,7 +76,7 @@ class StepTracker(StepRules):
             self._in_gap = False
             self._begin_again(now)
         if self.on_boundary:
-            self._boundary("input_begin")
+            self._boundary("input_begin", now)
 
     def input_end(
         self,
@@ -88,14 +87,13 @@ class StepTracker(StepRules):
     ) -> None:
         """The fetch ended. `more` False: the iterator had no more, or raised. `batch` False: an
         iterator was made, its name being `key`, and no batch fetched."""
-        self.hook_calls += 1
         begin = self._input_begin
-        if begin is None or self._thread() != self._owner:
+        if begin is None or self.by != self._owner:
             return
         if self._input_depth:
             self._input_depth -= 1
             return
-        now = self._clock()
+        now = self.at_ns
         self._input_begin = None
         training = self._input_training
         key = self._input_key if key is None else key
@@ -105,7 +103,7 @@ class StepTracker(StepRules):
         else:
             self._fetches.exhausted(key, begin, now, training)
         if self.on_boundary:
-            self._boundary("input_end")
+            self._boundary("input_end", now)
         if (self.source == "input" or not self.trained) and self._counts_inputs():
             more = more and (training or not self.trained)
             self._note_input_step(key, begin, now, samples, more, batch)
@@ -119,13 +117,12 @@ class StepTracker(StepRules):
 
     def backward_begin(self) -> None:
         """Outermost or nested; to be paired with `backward_end`, also when it raises."""
-        self.hook_calls += 1
         if not self._follows(True):
             return
         if self._backward_depth:
             self._backward_depth += 1
             return
-        now = self._clock()
+        now = self.at_ns
         if self._candidate is not None and self.source != "optimizer" and not self._optimizers:
             self._judge_backward()
         if not self._optimizers and self._is_unsettled():
@@ -134,17 +131,16 @@ class StepTracker(StepRules):
         self._backward_depth = 1
         self._backward_begin = now
         if self.on_boundary:
-            self._boundary("backward_begin")
+            self._boundary("backward_begin", now)
 
     def backward_end(self) -> None:
         """Whether it returned or raised."""
-        self.hook_calls += 1
-        if not self._backward_depth or self._thread() != self._owner:
+        if not self._backward_depth or self.by != self._owner:
             return
         self._backward_depth -= 1
         if self._backward_depth:
             return
-        now = self._clock()
+        now = self.at_ns
         begin, part = self._backward_begin, self._part
         part.backward += now - begin
         part.backwards += 1
@@ -154,7 +150,7 @@ class StepTracker(StepRules):
         if self._spans is not None:
             self._span("backward", begin, now)
         if self.on_boundary:
-            self._boundary("backward_end")
+            self._boundary("backward_end", now)
         if self._optimizers:
             self._optimizer_inner += now - begin
         elif self._stepped_in_backward:
@@ -176,7 +172,6 @@ class StepTracker(StepRules):
 
     def optimizer_begin(self, key: int) -> None:
         """An optimizer's step begins, or one nested in another's."""
-        self.hook_calls += 1
         if self._backward_depth and not self._optimizers:
             self._stepped_in_backward = True  # maybe on an autograd thread
             return
@@ -192,18 +187,17 @@ class StepTracker(StepRules):
             bounds = self.source == "optimizer" or self._set_source("optimizer")
             self._optimizer_begins(key, bounds)
             if self.on_boundary:
-                self._boundary("optimizer_begin")
+                self._boundary("optimizer_begin", self._optimizer_begin)
 
     def optimizer_end(self, key: int, skipped: bool = False) -> None:
         """That step ended; `skipped` says that it changed nothing."""
-        self.hook_calls += 1
         optimizers = self._optimizers
-        if not optimizers or optimizers[-1] != key or self._thread() != self._owner:
+        if not optimizers or optimizers[-1] != key or self.by != self._owner:
             return
         optimizers.pop()
         if optimizers:
             return
-        now = self._clock()
+        now = self.at_ns
         part = self._part
         part.optimizer += max(0, now - self._optimizer_begin - self._optimizer_inner)
         if skipped:
@@ -213,7 +207,7 @@ class StepTracker(StepRules):
         if self._spans is not None:
             self._span("optimizer", self._optimizer_own_from, now)
         if self.on_boundary:
-            self._boundary("optimizer_end")
+            self._boundary("optimizer_end", now)
         if self.source == "optimizer":
             self._optimizer_ends(key, now)
 
@@ -234,7 +228,6 @@ class StepTracker(StepRules):
 
     def unit_begin(self, key: int, at_ns: Optional[int] = None) -> None:
         """A top-level forward or the function named by `--step-on call:…` begins, or began then."""
-        self.hook_calls += 1
         if not self._follows(False):
             return
         units = self._units
@@ -243,7 +236,7 @@ class StepTracker(StepRules):
         units.append(key)
         if len(units) > 1:
             return
-        now = self._clock() if at_ns is None else at_ns
+        now = self.at_ns if at_ns is None else at_ns
         self._settle(now)
         self._unit_begin = self._forward_from = now
         if self.source != "forward":
@@ -253,14 +246,13 @@ class StepTracker(StepRules):
 
     def unit_end(self, key: int, at_ns: Optional[int] = None) -> None:
         """It ended, now or then."""
-        self.hook_calls += 1
         units = self._units
-        if not units or units[-1] != key or self._thread() != self._owner:
+        if not units or units[-1] != key or self.by != self._owner:
             return
         units.pop()
         if units:
             return
-        now = self._clock() if at_ns is None else at_ns
+        now = self.at_ns if at_ns is None else at_ns
         if self.source == "forward":
             self._part.forward = (self._part.forward or 0) + now - self._unit_begin
             self._span("forward", self._unit_begin, now)

@@ -17,11 +17,9 @@ is in none of them.
 
 from __future__ import annotations
 
-from _thread import get_ident
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import Any, Callable, List, Optional, Tuple
 
 from fwtop_profilers import wire
-from fwtop_profilers.clock import now_ns
 from fwtop_profilers.compiled_calls import CompiledCalls
 from fwtop_profilers.open_step import Part
 from fwtop_profilers.step_rules import HOLD_WITH_OPTIMIZER_NS
@@ -31,15 +29,10 @@ from fwtop_profilers.steps import HOLD_NS, MAX_HELD, PAUSE_FACTOR, PAUSE_NS
 class WholeSteps(CompiledCalls):
     """One process's steps, whoever bounds them."""
 
-    def __init__(
-        self,
-        step_on: str = "auto",
-        clock: Callable[[], int] = now_ns,
-        thread: Callable[[], int] = get_ident,
-    ) -> None:
+    def __init__(self, step_on: str = "auto") -> None:
         self.builds: Callable[[Tuple[Any, ...]], bool] = lambda inputs: False
         """Whether a model with these inputs is being built rather than run; set by who builds."""
-        super().__init__(step_on, clock, thread)
+        super().__init__(step_on)
 
     def reset(self) -> None:
         """Begin anew; listeners stay."""
@@ -50,12 +43,12 @@ class WholeSteps(CompiledCalls):
         """What the framework's own loop is, for as long as its batches are the steps."""
         self.in_loop = False
         """Whether batches of the framework's loop count for what the user wants to have counted."""
-        self._chosen = self._step_on != "auto"
+        self.is_chosen = self._step_on != "auto"
+        """Whether the user has said what a step is."""
         self._batch_open = False
         self._judging_from: Optional[int] = None
         self._judged_ns: Optional[int] = None
         self._holds_batches = False
-        self._same_thread: Dict[int, int] = {}
         self._calls: List[int] = []
         self._call_begin = 0
         self._held_calls: List[Tuple[int, int, int, Optional[int]]] = []
@@ -67,7 +60,7 @@ class WholeSteps(CompiledCalls):
         """The framework's own loop is called. `updates_are_seen` is False where its optimizer runs
         unseen; its fetches and forwards may lie within a graph at any time."""
         hidden = ("input", "forward") if updates_are_seen else ("input", "forward", "optimizer")
-        if self._chosen and not self.in_loop and self.source in hidden:
+        if self.is_chosen and not self.in_loop and self.source in hidden:
             self.in_loop = True
             self._loop = ""
             self._input_step_keys.clear()
@@ -98,7 +91,7 @@ class WholeSteps(CompiledCalls):
 
     def _leave(self) -> None:
         self._batch_open = False
-        self._auto = not self._chosen
+        self._auto = not self.is_chosen
 
     def _tell_detail(self, detail: str) -> None:
         if detail != self.source_detail:
@@ -112,10 +105,9 @@ class WholeSteps(CompiledCalls):
 
     def batch_begin(self) -> None:
         """A training batch begins."""
-        self.hook_calls += 1
-        if (self._chosen and not self.in_loop) or not self._follows(True):
+        if (self.is_chosen and not self.in_loop) or not self._follows(True):
             return
-        now = self._clock()
+        now = self.at_ns
         self._set_source("batch")
         self._auto = False  # boundaries within end no step
         self._optimizers.clear()
@@ -137,24 +129,22 @@ class WholeSteps(CompiledCalls):
 
     def batch_end(self, samples: Optional[int] = None) -> None:
         """The training batch that began last has ended."""
-        self.hook_calls += 1
-        if not self._batch_open or self._thread() != self._owner:
+        if not self._batch_open or self.by != self._owner:
             return
         self._batch_open = False
         self._forward_from = None
         if self.source != "batch" and not self.in_loop:
             return
-        self._auto = not self._chosen
+        self._auto = not self.is_chosen
         if samples is not None:
             self._part.samples = samples
-        self._close(self._clock())
+        self._close(self.at_ns)
 
     def judge_begin(self) -> None:
         """A batch of evaluation or prediction begins."""
-        self.hook_calls += 1
-        if (self._chosen and not self.in_loop) or not self._follows(False):
+        if (self.is_chosen and not self.in_loop) or not self._follows(False):
             return
-        now = self._clock()
+        now = self.at_ns
         self._judging_from = now
         if not self._counts_judged():
             self.interrupted()
@@ -164,11 +154,10 @@ class WholeSteps(CompiledCalls):
 
     def judge_end(self, samples: Optional[int] = None) -> None:
         """It has ended."""
-        self.hook_calls += 1
         begin, self._judging_from = self._judging_from, None
-        if begin is None or self._thread() != self._owner:
+        if begin is None or self.by != self._owner:
             return
-        now = self._clock()
+        now = self.at_ns
         if not self._counts_judged():
             self._judged_ns = now
             return
@@ -181,7 +170,7 @@ class WholeSteps(CompiledCalls):
         self._judged_ns = None
         if samples is not None:
             part.samples = samples
-        if self.source == "batch" or self._chosen:
+        if self.source == "batch" or self.is_chosen:
             self._part = part
             self._close(now)
             return
@@ -194,7 +183,7 @@ class WholeSteps(CompiledCalls):
 
     def _counts_judged(self) -> bool:
         """Whether a batch of evaluation or prediction is a step."""
-        if self._chosen:
+        if self.is_chosen:
             return self.source == "forward" or (self.source == "input" and not self.trained)
         return not self.trained
 
@@ -205,7 +194,7 @@ class WholeSteps(CompiledCalls):
 
     def interrupted(self) -> None:
         """What runs from here to the next batch or computation is in no step."""
-        self._judged_ns = now = self._clock()
+        self._judged_ns = now = self.at_ns
         if not self._in_gap and self._is_untouched():
             self._in_gap = True
             for listener in self.on_gap:
@@ -214,17 +203,12 @@ class WholeSteps(CompiledCalls):
     # --- a model's calls ------------------------------------------------------------------------
 
     @property
-    def is_chosen(self) -> bool:
-        """Whether the user has said what a step is."""
-        return self._chosen
-
-    @property
     def counts_forwards(self) -> bool:
         """Whether a model's call may be a step: on request, or where nothing else is seen."""
         if self.in_loop:
             return False
         if self.source == "forward":
-            return self._chosen or self._judging_from is None
+            return self.is_chosen or self._judging_from is None
         if self.source is not None or self.trained or self._any_input:
             return False
         return self._judging_from is None and not self._holds_batches
@@ -240,9 +224,8 @@ class WholeSteps(CompiledCalls):
             self.unit_begin(key)
             self._part.give(samples)
             if self.on_boundary:
-                self._boundary("forward_begin")
+                self._boundary("forward_begin", self._unit_begin)
             return
-        self.hook_calls += 1
         if not self._follows(False):
             return
         calls = self._calls
@@ -251,23 +234,22 @@ class WholeSteps(CompiledCalls):
         calls.append(key)
         self._part.give(samples)
         if len(calls) == 1:
-            self._call_begin = self._clock()
+            self._call_begin = self.at_ns
             if self.on_boundary:
-                self._boundary("forward_begin")
+                self._boundary("forward_begin", self._call_begin)
 
     def forward_end(self, key: int) -> None:
         """It ended. Where nothing is known to train yet, it is held back, as fetches are."""
         if self.source == "forward":
             self.unit_end(key)
             return
-        self.hook_calls += 1
         calls, held = self._calls, self._held_calls
-        if not calls or calls[-1] != key or self._thread() != self._owner:
+        if not calls or calls[-1] != key or self.by != self._owner:
             return
         calls.pop()
         if calls or not self.counts_forwards:
             return
-        now = self._clock()
+        now = self.at_ns
         held.append((key, self._call_begin, now, self._part.given))
         self._part.given = None
         hold = HOLD_WITH_OPTIMIZER_NS if self._optimizers_made else HOLD_NS
@@ -281,33 +263,19 @@ class WholeSteps(CompiledCalls):
         held, self._held_calls = self._held_calls, []
         if not held or not self._set_source("forward"):
             return
-        owner, thread = self._owner or 0, self._thread
-        self._replays, self._in_gap, self._thread = True, False, lambda: owner
+        self._replays, self._in_gap = True, False
+        thread, self.by = self.by, self._owner or 0
         for key, begin, end, samples in held:
             self.unit_begin(key, begin)
             self._part.give(samples)
             self.unit_end(key, end)
-        self._replays, self._thread = False, thread
+        self._replays, self.by = False, thread
 
     def finish(self) -> None:
         """The process ends: close the step whose end was not certain, count what was held."""
         if not self._held and self.counts_forwards and self.source is None:
             self._release_calls()
         super().finish()
-
-    # --- threads that compute in the training thread's stead --------------------------------------
-
-    def compute_for(self, thread: int, owner: int) -> None:
-        """Events of `thread` count as `owner`'s, which waits for it meanwhile."""
-        if not self._same_thread:
-            plain, same = self._thread, self._same_thread
-
-            def ident() -> int:
-                me = plain()
-                return same.get(me, me)
-
-            self._thread = ident
-        self._same_thread[thread] = owner
 
     # --- deciding -------------------------------------------------------------------------------
 
@@ -318,7 +286,7 @@ class WholeSteps(CompiledCalls):
         return not self.in_loop
 
     def _finished(self, part: Part, end: int) -> None:
-        if self.source_detail and self._chosen and not self.in_loop:
+        if self.source_detail and self.is_chosen and not self.in_loop:
             self._tell_detail("")
         if self._replays:
             self._record(part, end)

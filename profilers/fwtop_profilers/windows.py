@@ -6,9 +6,9 @@ lie unread in the folder is the spool's. A framework's own subclass says how its
 other profilers are asked. Nothing here runs between boundaries.
 
 A window opens in `on_step_begin` and its recording ends in `on_step_end`, both on the training
-thread, so that a window holds whole steps. A window is broken off, and
-costs what it has cost, when what it recorded turns out not to be a step: at a gap (evaluation), a
-compile, a fork, or when the script starts a profiler of its own.
+thread (`_wake_ns` says from when on they have to be), so that a window holds whole steps. It is
+broken off, and costs what it has cost, when what it recorded turns out not to be a step: at a gap
+(evaluation), a compile, a fork, or when the script starts a profiler of its own.
 """
 
 from __future__ import annotations
@@ -52,6 +52,7 @@ class Windows:
     def __init__(self, context: Context, way: Way) -> None:
         config = context.config
         self._context = context
+        self._tape = context.tape
         self._steps = context.steps
         self._way = way
         self._governor = Governor(config.budget_ratio, self._steps.median_step_ns, config.deep)
@@ -99,6 +100,7 @@ class Windows:
         self._steps.on_step_begin.append(self._on_step_begin)
         self._steps.on_step_end.append(self._on_step_end)
         self._steps.on_gap.append(self._on_gap)
+        self._tape.wakes.append(self._wake_ns)
         self._context.on_capture.append(self._on_capture)
         self._context.on_budget.append(self._on_budget)
         os.register_at_fork(before=self._before_fork, after_in_child=self._after_fork_in_child)
@@ -115,6 +117,7 @@ class Windows:
             (self._steps.on_step_begin, self._on_step_begin),
             (self._steps.on_step_end, self._on_step_end),
             (self._steps.on_gap, self._on_gap),
+            (self._tape.wakes, self._wake_ns),
             (self._context.on_capture, self._on_capture),
             (self._context.on_budget, self._on_budget),
         ):
@@ -145,7 +148,7 @@ class Windows:
 
     def _on_step_end(self, index: int, start_ns: int, end_ns: int, flags: int) -> None:
         if flags or end_ns >= self._idle_until_ns:
-            self._idle_until_ns = 0
+            self._look_now()
             self._guard(self._step_ended, index, start_ns, end_ns, flags)
 
     def _on_gap(self, at_ns: int) -> None:
@@ -156,10 +159,18 @@ class Windows:
 
     def _on_capture(self, message: wire.Capture) -> None:
         self._guard(self._governor.demand, message.deep, message.steps)
-        self._idle_until_ns = 0
+        self._look_now()
 
     def _on_budget(self, message: wire.SetBudget) -> None:
         self._guard(self._budget_changed, message.ratio)
+
+    def _wake_ns(self) -> int:
+        return clock.NEVER_NS if self._off else self._idle_until_ns
+
+    def _look_now(self) -> None:
+        """No step is to be passed by."""
+        self._idle_until_ns = 0
+        self._tape.wake()
 
     def _guard(self, function: Callable[..., None], *args: Any) -> None:
         """Run a listener; what it raises ends the windows and never reaches the script."""
@@ -186,7 +197,10 @@ class Windows:
                 self._close_if_device_done(opened)
             return
         if self._steps.framework not in ("", self.framework):
+            self._idle_until_ns = start_ns + RETRY_FULL_NS
             return
+        if not self._tape.is_here:
+            return  # the step is over by now, or another thread's: a trace is taken of one thread
         if not self._governor.started:
             self._governor.start(start_ns)
         if start_ns >= self._report_ns:
@@ -343,11 +357,11 @@ class Windows:
     def _report(self) -> None:
         now = clock.now_ns()
         self._report_ns = now + REPORT_NS
-        self._context.send(self._governor.report(now, self._steps.hook_cost_ns))
+        self._context.send(self._governor.report(now, self._context.hook_cost_ns))
 
     def _budget_changed(self, ratio: float) -> None:
         self._governor.set_budget(ratio, clock.now_ns())
-        self._idle_until_ns = 0
+        self._look_now()
         self._report()
 
     def _compile_began(self) -> None:
@@ -371,7 +385,7 @@ class Windows:
 
     def _others_over(self) -> None:
         self._guard(self._governor.stand_up)
-        self._idle_until_ns = 0
+        self._look_now()
 
     def _before_fork(self) -> None:
         """A child must not inherit a running profiler, which would record there for ever."""

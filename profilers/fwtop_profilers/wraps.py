@@ -1,4 +1,4 @@
-"""Wrappers of a framework's calls that tell `StepTracker` when they begin and end.
+"""Wrappers of a framework's calls that tell the tape when they begin and end.
 
 Owns how a call is wrapped: arguments, results and exceptions pass untouched, an error of ours
 switches its guard off and nothing else. Which calls they are, and whether a call counts, is the
@@ -11,6 +11,7 @@ import functools
 from typing import Any, Callable, Dict, Optional, Tuple
 
 from fwtop_profilers.guard import Guard
+from fwtop_profilers.tape import Tape
 
 Hook = Callable[..., Any]
 Begins = Callable[[Any, Tuple[Any, ...], Dict[str, Any]], Any]
@@ -29,35 +30,48 @@ def hide(error: BaseException) -> None:
 
 def wrap_fetch(
     original: Hook,
-    begin: Callable[[int, bool], None],
-    end: Callable[..., None],
+    tape: Tape,
     guard: Guard,
-    trains: Callable[[], bool],
+    trains: Callable[[], Optional[bool]],
     samples_of: Callable[[Any], Optional[int]],
 ) -> Hook:
-    """An iterator's `__next__`, with its wait and the size of its batch told."""
+    """An iterator's `__next__`, with its wait and the size of its batch told.
+
+    `trains` says whether a batch may be trained on, and None where the call says nothing.
+    """
+    append, clock, thread, exhausted = tape.append, tape.clock, tape.thread, tape.input_end
+    begin, end = tape.steps.input_begin, tape.steps.input_end
 
     @functools.wraps(original)
     def fetch(self: Any) -> Any:
         if guard.off:
             return original(self)
+        training = None
         try:
-            begin(id(self), trains())
+            training = trains()
+            if training is not None:
+                at_ns = clock()
+                append((begin, at_ns, thread(), "", (id(self), training)))
+                if at_ns >= tape.due_ns:
+                    tape.play()
         except Exception as error:
             guard.fail(error)
         try:
             batch = original(self)
         except BaseException as raised:
             hide(raised)
+            if training is not None:
+                guard.run(lambda: exhausted(None, False))
+            raise
+        if training is not None:
             try:
-                end(None, False)
+                samples = samples_of(batch)
+                at_ns = clock()
+                append((end, at_ns, thread(), "", (samples,)))
+                if at_ns >= tape.due_ns:
+                    tape.play()
             except Exception as error:
                 guard.fail(error)
-            raise
-        try:
-            end(samples_of(batch))
-        except Exception as error:
-            guard.fail(error)
         return batch
 
     return fetch

@@ -92,7 +92,7 @@ def test_recorder_and_command_killed(
 
 def test_script_killed(live: Callable[..., LiveRun], tmp_path: Path) -> None:
     run = live().record()
-    wait_until(lambda: run.steps() > 100, "the first steps")
+    wait_until(lambda: run.steps() > 1_000, "the first seconds")
     os.kill(run.told("shim")["script_pid"], signal.SIGKILL)
     ended = run.ended()
     assert ended.status == -signal.SIGKILL
@@ -102,7 +102,7 @@ def test_script_killed(live: Callable[..., LiveRun], tmp_path: Path) -> None:
         assert row.duration_ns is not None
     assert summarize(run.path, tmp_path)["run"]["exit_status"] is None
     # What the probe had not sent yet is lost, and that is a fraction of a second.
-    assert len(recorded_indices(run.path)) > 20
+    assert len(recorded_indices(run.path)) > 200
 
 
 def test_terminal_hangs_up(live: Callable[..., LiveRun], plain_losses: list[float]) -> None:

@@ -6,50 +6,68 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from fwtop_profilers.step_log import StepRecord
-from fwtop_profilers.steps import StepTracker
+from fwtop_profilers.tape import Tape
+from fwtop_profilers.whole_steps import WholeSteps
 
 MS = 1_000_000
 TRAIN, EVAL = 100, 200
 ADAM, G, D = 1, 2, 3
 
 
+def told_from_ns() -> int:
+    """From when on the rules are told of a boundary at once; see conftest."""
+    return 0
+
+
 @dataclass
 class Script:
     """A pretended script: each call takes its time in milliseconds and reports the boundaries."""
 
-    steps: StepTracker
+    tape: Tape
     now: int = 1_000 * MS
     thread: int = 1
     updated: bool = False
     """Whether parameters change without an optimizer step that could be seen."""
-    events: list[tuple[str, int]] = field(default_factory=list)
+    heard: list[tuple[str, int]] = field(default_factory=list)
+
+    @property
+    def steps(self) -> WholeSteps:
+        """What the rules have found by now."""
+        self.tape.play()
+        return self.tape.steps
+
+    @property
+    def events(self) -> list[tuple[str, int]]:
+        """What listeners have heard by now."""
+        self.tape.play()
+        return self.heard
 
     def spend(self, ms: float) -> None:
         self.now += int(ms * MS)
 
     def fetch(self, ms: float = 1, key: int = TRAIN, grad: bool = True, samples: int = 8) -> None:
-        self.steps.input_begin(key, grad)
+        self.tape.input_begin(key, grad)
         self.spend(ms)
-        self.steps.input_end(samples)
+        self.tape.input_end(samples)
 
     def exhaust(self, key: int = TRAIN, grad: bool = True, ms: float = 0) -> None:
-        self.steps.input_begin(key, grad)
+        self.tape.input_begin(key, grad)
         self.spend(ms)
-        self.steps.input_end(None, more=False)
+        self.tape.input_end(None, False)
 
     def backward(self, ms: float = 20, inside: Callable[[], None] = lambda: None) -> None:
-        self.steps.backward_begin()
+        self.tape.backward_begin()
         self.spend(ms)
         inside()
-        self.steps.backward_end()
+        self.tape.backward_end()
 
     def optimize(
         self, key: int = ADAM, ms: float = 5, inside: Callable[[], None] = lambda: None
     ) -> None:
-        self.steps.optimizer_begin(key)
+        self.tape.optimizer_begin(key)
         inside()
         self.spend(ms)
-        self.steps.optimizer_end(key)
+        self.tape.optimizer_end(key)
 
     def step(self, other: float = 0) -> None:
         """An ordinary iteration: 1 ms input, 10 forward, 20 backward, 5 optimizer."""
@@ -60,7 +78,7 @@ class Script:
         self.spend(other)
 
     def records(self) -> list[StepRecord]:
-        self.steps.finish()
+        self.tape.finish()
         return self.steps.finished(0, 1 << 60)
 
     def durations(self) -> list[float]:
@@ -69,13 +87,14 @@ class Script:
 
 def script(step_on: str = "auto") -> Script:
     made: list[Script] = []
-    tracker = StepTracker(step_on, clock=lambda: made[0].now, thread=lambda: made[0].thread)
-    made.append(Script(tracker))
-    run = made[0]
+    tape = Tape(step_on, lambda: made[0].now, lambda: made[0].thread)
+    tape.wakes.append(told_from_ns)
+    made.append(Script(tape))
+    run, tracker = made[0], tape.steps
     tracker.parameters_changed = lambda: run.updated
-    tracker.on_step_begin.append(lambda index, start: run.events.append(("begin", index)))
-    tracker.on_step_end.append(lambda index, *rest: run.events.append(("end", index)))
-    tracker.on_gap.append(lambda at: run.events.append(("gap", tracker.index)))
+    tracker.on_step_begin.append(lambda index, start: run.heard.append(("begin", index)))
+    tracker.on_step_end.append(lambda index, *rest: run.heard.append(("end", index)))
+    tracker.on_gap.append(lambda at: run.heard.append(("gap", tracker.index)))
     return run
 
 

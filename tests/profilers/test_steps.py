@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from fwtop_profilers import wire
 from tests.profilers.step_script import EVAL, MS, TRAIN, phases, script
+
+pytestmark = pytest.mark.usefixtures("told")
 
 
 def test_plain_loop() -> None:
@@ -28,7 +32,7 @@ def test_steps_tile_the_time() -> None:
 
 def test_a_step_is_told_at_its_end_where_one_optimizer_exists() -> None:
     run = script()
-    run.steps.optimizer_made()
+    run.tape.optimizer_made()
     run.step()
     assert run.events == [("begin", 0), ("end", 0), ("begin", 1)]
 
@@ -124,10 +128,10 @@ def test_a_backward_that_raises_leaves_the_tracker_whole() -> None:
     run.step()
     run.step()
     run.fetch()
-    run.steps.backward_begin()
-    run.steps.backward_begin()  # reentrant checkpointing
-    run.steps.backward_end()
-    run.steps.backward_end()  # out of memory: the script skips the batch
+    run.tape.backward_begin()
+    run.tape.backward_begin()  # reentrant checkpointing
+    run.tape.backward_end()
+    run.tape.backward_end()  # out of memory: the script skips the batch
     run.step()
     run.step()
     assert len(run.records()) == 4
@@ -150,7 +154,7 @@ def test_a_listener_that_raises_is_removed() -> None:
 
 def test_drain_sends_each_step_once_in_columns() -> None:
     run = script()
-    run.steps.optimizer_made()
+    run.tape.optimizer_made()
     for _ in range(3):
         run.step()
     first = run.steps.drain()
@@ -166,18 +170,18 @@ def test_drain_sends_each_step_once_in_columns() -> None:
 
 def test_median_leaves_out_traced_steps() -> None:
     run = script()
-    run.steps.optimizer_made()
+    run.tape.optimizer_made()
     for _ in range(5):
         run.step()
     for _ in range(20):
-        run.steps.flag(wire.STEP_TRACED)
+        run.tape.flag(wire.STEP_TRACED)
         run.step(other=500)
     assert run.steps.median_step_ns() == 36 * MS
 
 
 def test_spans_are_on_the_time_axis() -> None:
     run = script()
-    run.steps.optimizer_made()
+    run.tape.optimizer_made()
     run.step()
     run.steps.start_spans()
     begin = run.now
@@ -192,7 +196,7 @@ def test_spans_are_on_the_time_axis() -> None:
 def test_a_forked_child_begins_anew() -> None:
     run = script()
     run.step()
-    run.steps.reset()
-    assert (run.steps.index, run.steps.hook_calls, run.steps.trained) == (0, 0, False)
+    run.tape.reset()
+    assert (run.steps.index, run.steps.trained) == (0, False)
     run.step()
     assert run.durations() == [36]

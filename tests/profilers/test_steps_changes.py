@@ -9,6 +9,9 @@ import pytest
 
 from tests.profilers.step_script import ADAM, D, G, Script, script
 
+pytestmark = pytest.mark.usefixtures("told")
+
+
 SGD = 4
 
 
@@ -33,11 +36,11 @@ def test_each_iteration_of_each_loop_is_a_step(
 ) -> None:
     run = script()
     if first_is_alone:
-        run.steps.optimizer_made()
+        run.tape.optimizer_made()
     for optimizers in loops:
         for _ in range(20):
             iterate(run, *optimizers)
-        run.steps.optimizer_made()
+        run.tape.optimizer_made()
     assert len(run.records()) == 60
     updates = sum(20 * len(optimizers) for optimizers in loops)
     assert sum(run.durations()) == 35 * updates - 10  # the first forward's begin is unknown
@@ -45,7 +48,7 @@ def test_each_iteration_of_each_loop_is_a_step(
 
 def test_an_optimizer_that_joins_every_other_iteration_makes_no_step_of_its_own() -> None:
     run = script()
-    run.steps.optimizer_made()
+    run.tape.optimizer_made()
     for _ in range(10):
         iterate(run, G)
         iterate(run, G, D)
@@ -54,7 +57,7 @@ def test_an_optimizer_that_joins_every_other_iteration_makes_no_step_of_its_own(
 
 def test_a_discriminator_that_starts_later_without_a_dataloader() -> None:
     run = script()
-    run.steps.optimizer_made()
+    run.tape.optimizer_made()
     for _ in range(5):
         iterate(run, G)
     for _ in range(10):

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.profilers.step_script import ADAM, MS, D, G, Script, phases, script
+
+pytestmark = pytest.mark.usefixtures("told")
 
 
 def gan_iteration(run: Script) -> None:
@@ -73,7 +77,7 @@ def test_a_discriminator_that_starts_later() -> None:
 def test_an_optimizer_made_anew_goes_on_counting() -> None:
     run = script()
     for key in (11, 12):
-        run.steps.optimizer_made()
+        run.tape.optimizer_made()
         for _ in range(5):
             run.fetch()
             run.spend(10)
@@ -121,11 +125,11 @@ def scaled(run: Script, skipped: bool) -> None:
     run.fetch()
     run.spend(10)
     run.backward()
-    run.steps.scaler_begin(ADAM)
+    run.tape.scaler_begin(ADAM)
     run.spend(3)
     if not skipped:
         run.optimize(ADAM)
-    run.steps.scaler_end(ADAM)
+    run.tape.scaler_end(ADAM)
 
 
 def test_a_skipped_step_is_a_step() -> None:
@@ -142,8 +146,8 @@ def test_a_scaler_that_raises_leaves_no_step_open() -> None:
     run.step()
     run.fetch()
     run.backward()
-    run.steps.scaler_begin(ADAM)
-    run.steps.scaler_end(ADAM, raised=True)
+    run.tape.scaler_begin(ADAM)
+    run.tape.scaler_end(ADAM, True)
     run.step()
     assert len(run.records()) == 3
 
@@ -184,7 +188,7 @@ def test_an_optimizer_step_that_raises_leaves_the_tracker_whole() -> None:
     run.step()
     run.fetch()
     run.backward()
-    run.steps.optimizer_begin(ADAM)
+    run.tape.optimizer_begin(ADAM)
     run.step()
     run.step()
     assert len(run.records()) == 4

@@ -8,6 +8,8 @@ from fwtop_profilers import wire
 from fwtop_profilers.steps import HOLD_NS, PAUSE_NS
 from tests.profilers.step_script import EVAL, MS, phases, script
 
+pytestmark = pytest.mark.usefixtures("told")
+
 
 def test_evaluation_lies_in_no_step() -> None:
     run = script()
@@ -53,7 +55,7 @@ def test_evaluation_before_training() -> None:
 
 def test_a_gap_is_told_and_the_step_begins_again() -> None:
     run = script()
-    run.steps.optimizer_made()
+    run.tape.optimizer_made()
     run.step()
     run.events.clear()
     run.fetch(key=EVAL, grad=False)
@@ -140,11 +142,11 @@ def test_step_on_forward() -> None:
     run = script("forward")
     for _ in range(4):
         run.fetch()
-        run.steps.unit_begin(7)
-        run.steps.unit_begin(8)  # a layer within
+        run.tape.unit_begin(7)
+        run.tape.unit_begin(8)  # a layer within
         run.spend(10)
-        run.steps.unit_end(8)
-        run.steps.unit_end(7)
+        run.tape.unit_end(8)
+        run.tape.unit_end(7)
     assert run.durations() == [11] * 4
     assert {phases(record) for record in run.records()} == {(1, 10, None, None)}
 
@@ -153,10 +155,10 @@ def test_step_on_call() -> None:
     run = script("call:train:step")
     for _ in range(3):
         run.fetch()
-        run.steps.unit_begin(1)
+        run.tape.unit_begin(1)
         run.spend(10)
         run.backward()
         run.optimize()
-        run.steps.unit_end(1)
+        run.tape.unit_end(1)
     assert run.durations() == [36] * 3
     assert {phases(record) for record in run.records()} == {(1, 10, 20, 5)}

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from fwtop_profilers import wire
-from fwtop_profilers.steps import StepTracker
+from fwtop_profilers.tape import Tape
 from fwtop_profilers.torch import cuda_events, memory
 from fwtop_profilers.torch.cuda_events import CudaEvents
 from tests.profilers.step_script import EVAL, MS, Script
@@ -66,11 +66,11 @@ def training(monkeypatch: Any) -> tuple[Script, Gpu, CudaEvents]:
         gpu.now = made[0].now
         return made[0].now
 
-    tracker = StepTracker(clock=clock, thread=lambda: 1)
-    made.append(Script(tracker))
-    monkeypatch.setattr(cuda_events, "now_ns", clock)
-    tracker.optimizer_made()
-    events = CudaEvents(gpu.torch, tracker, Failed())  # type: ignore[arg-type]
+    tape = Tape("auto", clock, lambda: 1)
+    tape.wakes.append(lambda: 0)
+    made.append(Script(tape))
+    tape.optimizer_made()
+    events = CudaEvents(gpu.torch, tape.steps, Failed())  # type: ignore[arg-type]
     events.install()
     return made[0], gpu, events
 

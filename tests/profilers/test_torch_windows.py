@@ -232,7 +232,7 @@ with torch.autograd.profiler.profile() as p:
             steps(1)
     except RuntimeError as error:
         print('as ever:', str(error).splitlines()[0])
-steps(600)
+steps(3000)
 """
 THEIR_STEPS = 50, 50 + 60 + 3 + 2 + 1
 """From the first step under their profilers to the first one after them."""

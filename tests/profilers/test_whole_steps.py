@@ -10,7 +10,12 @@ from fwtop_profilers import wire
 from fwtop_profilers.compiled_calls import MAX_ACCUMULATED
 from fwtop_profilers.step_log import StepRecord
 from fwtop_profilers.steps import HOLD_NS, PAUSE_NS
+from fwtop_profilers.tape import Tape
 from fwtop_profilers.whole_steps import WholeSteps
+from tests.profilers import step_script
+
+pytestmark = pytest.mark.usefixtures("told")
+
 
 MS = 1_000_000
 GAP = wire.STEP_GAP
@@ -23,43 +28,50 @@ class Script:
     def __init__(self, step_on: str = "auto") -> None:
         self.now = 1_000 * MS
         self.thread = 1
-        self.steps = WholeSteps(step_on, lambda: self.now, lambda: self.thread)
+        self.tape = Tape(step_on, lambda: self.now, lambda: self.thread)
+        self.tape.wakes.append(step_script.told_from_ns)
         self.gaps: list[int] = []
         self.steps.on_gap.append(self.gaps.append)
+
+    @property
+    def steps(self) -> WholeSteps:
+        """What the rules have found by now."""
+        self.tape.play()
+        return self.tape.steps
 
     def spend(self, ms: float) -> None:
         self.now += int(ms * MS)
 
     def fetch(self, ms: float = 1) -> None:
-        self.steps.input_begin(TRAIN, True)
+        self.tape.input_begin(TRAIN, True)
         self.spend(ms)
-        self.steps.input_end(8)
+        self.tape.input_end(8)
 
     def batch(self, ms: float = 10, inside: Callable[[], None] = lambda: None) -> None:
-        self.steps.batch_begin()
+        self.tape.batch_begin()
         inside()
         self.spend(ms)
-        self.steps.batch_end(8)
+        self.tape.batch_end(8)
 
     def judge(self, ms: float = 4) -> None:
-        self.steps.judge_begin()
+        self.tape.judge_begin()
         self.spend(ms)
-        self.steps.judge_end(8)
+        self.tape.judge_end(8)
 
     def update(self, ms: float = 10, key: int = ADAM) -> None:
-        self.steps.update_begin(key)
+        self.tape.update_begin(key)
         self.spend(ms)
-        self.steps.update_end(key)
+        self.tape.update_end(key)
 
     def gradients_and_update(self) -> None:
         """What an eager or PyTorch batch does: 3 ms forward, 5 backward, 2 optimizer."""
         self.spend(3)
-        self.steps.backward_begin()
+        self.tape.backward_begin()
         self.spend(5)
-        self.steps.backward_end()
-        self.steps.optimizer_begin(ADAM)
+        self.tape.backward_end()
+        self.tape.optimizer_begin(ADAM)
         self.spend(2)
-        self.steps.optimizer_end(ADAM)
+        self.tape.optimizer_end(ADAM)
 
     @property
     def records(self) -> list[StepRecord]:
@@ -72,7 +84,7 @@ class Script:
 @pytest.fixture
 def script() -> Script:
     made = Script()
-    made.steps.optimizer_made()
+    made.tape.optimizer_made()
     return made
 
 
@@ -110,7 +122,7 @@ def test_evaluation_between_batches_is_in_no_step(script: Script) -> None:
     script.spend(1)
     for _ in range(5):
         script.judge()
-    script.steps.interrupted()
+    script.tape.interrupted()
     script.spend(3)
     script.batch()
     assert script.durations() == [10, 10]
@@ -121,14 +133,14 @@ def test_evaluation_between_batches_is_in_no_step(script: Script) -> None:
 def test_a_compile_of_the_evaluation_is_not_the_next_steps(script: Script) -> None:
     script.batch()
     script.judge()
-    script.steps.flag(wire.STEP_COMPILED)
+    script.tape.flag(wire.STEP_COMPILED)
     script.batch()
     assert [step.flags for step in script.records] == [0, GAP]
 
 
 def test_a_batch_that_found_no_data_is_no_step(script: Script) -> None:
     script.batch()
-    script.steps.batch_begin()
+    script.tape.batch_begin()
     script.spend(30)  # the end of the data; `batch_end` is not told
     script.batch()
     assert script.durations() == [10, 10]
@@ -156,7 +168,7 @@ def test_prediction_before_training_is_dropped(script: Script) -> None:
     for _ in range(3):
         script.judge()
     script.batch()
-    script.steps.finish()
+    script.tape.finish()
     assert script.durations() == [10]
 
 
@@ -164,13 +176,13 @@ def test_short_prediction_counts_when_the_process_ends(script: Script) -> None:
     for _ in range(3):
         script.judge()
     assert script.records == []
-    script.steps.finish()
+    script.tape.finish()
     assert script.durations() == [4, 4, 4]
 
 
 def test_a_loop_of_the_scripts_own_after_fit_is_counted(script: Script) -> None:
     script.batch()
-    script.steps.fit_end()
+    script.tape.fit_end()
     script.spend(50)
     for _ in range(3):
         script.gradients_and_update()
@@ -192,30 +204,30 @@ def test_compiled_updates_end_steps_and_have_input(script: Script) -> None:
 def test_the_first_update_is_known_when_it_has_ended(script: Script) -> None:
     began = script.now
     script.spend(500)
-    script.steps.update_begin(ADAM, began)
-    script.steps.update_end(ADAM)
+    script.tape.update_begin(ADAM, began)
+    script.tape.update_end(ADAM)
     script.update(10)
     assert script.durations() == [500, 10]
 
 
 def test_two_compiled_updates_in_turn_are_one_step(script: Script) -> None:
-    script.steps.optimizer_made()
+    script.tape.optimizer_made()
     for _ in range(5):
         script.fetch()
         script.update(3, CRITIC)
         script.update(4, ADAM)
-    script.steps.finish()
+    script.tape.finish()
     assert script.durations()[-3:] == [8, 8, 8]
 
 
 def test_compiled_gradients_with_an_eager_update(script: Script) -> None:
     for _ in range(3):
-        script.steps.gradients_begin()
+        script.tape.gradients_begin()
         script.spend(8)
-        script.steps.gradients_end()
-        script.steps.optimizer_begin(ADAM)
+        script.tape.gradients_end()
+        script.tape.optimizer_begin(ADAM)
         script.spend(2)
-        script.steps.optimizer_end(ADAM)
+        script.tape.optimizer_end(ADAM)
     assert script.durations() == [10, 10, 10]
     last = script.records[-1]
     assert (last.forward_ns, last.backward_ns, last.optimizer_ns) == (None, None, 2 * MS)
@@ -224,9 +236,9 @@ def test_compiled_gradients_with_an_eager_update(script: Script) -> None:
 def test_accumulation_is_waited_for_while_an_optimizer_may_step(script: Script) -> None:
     script.steps.parameters_changed = lambda: False if script.steps.awaits_optimizer() else None
     for _ in range(3 * MAX_ACCUMULATED):
-        script.steps.backward_begin()
+        script.tape.backward_begin()
         script.spend(5)
-        script.steps.backward_end()
+        script.tape.backward_end()
     assert script.steps.source == "backward"  # none ever did
     assert len(script.records) > MAX_ACCUMULATED
 
@@ -241,7 +253,7 @@ def test_what_the_user_chose_wins_over_batches() -> None:
 
 def test_a_replicas_thread_counts_as_its_callers(script: Script) -> None:
     script.fetch(2)
-    script.steps.compute_for(7, 1)
+    script.tape.compute_for(7, 1)
     script.thread = 7
     script.gradients_and_update()
     script.thread = 1

@@ -10,14 +10,15 @@ from __future__ import annotations
 import functools
 import sys
 from types import ModuleType
-from typing import Any, Dict, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Optional, Sequence, Tuple
 
 from fwtop_profilers import wraps
 from fwtop_profilers.framework_probe import FrameworkProbe, Install, Rehearsal
 from fwtop_profilers.guard import Guard
+from fwtop_profilers.hook_cost import Work
 from fwtop_profilers.keras import batches, compiling, trainers
 from fwtop_profilers.probe import Context
-from fwtop_profilers.whole_steps import WholeSteps
+from fwtop_profilers.tape import Tape
 
 CALLBACKS = {
     "keras": "keras.src.callbacks.callback_list",
@@ -86,7 +87,7 @@ class KerasProbe(FrameworkProbe):
 
     def _wrap_callbacks(self, module: Any, guard: Guard) -> str:
         owner = module.CallbackList
-        watch = batches.Batches(self._context.steps, guard, self._backend)
+        watch = batches.Batches(self._context.tape, guard, self._backend)
         for name, wrap in watch.wraps().items():
             self._patches.replace(owner, name, wrap, file=self._file())
         return "CallbackList"
@@ -110,23 +111,23 @@ class KerasProbe(FrameworkProbe):
 
     def _wrap_optimizer(self, module: Any, guard: Guard) -> str:
         _, kind, method = OPTIMIZERS[self._name]
-        owner, steps, backend = getattr(module, kind), self._context.steps, self._backend()
+        owner, tape, backend = getattr(module, kind), self._context.tape, self._backend()
         self._patches.replace(
             owner,
             "__init__",
             lambda original: wraps.wrap_made(
-                original, lambda optimizer: steps.optimizer_made(), guard
+                original, lambda optimizer: tape.optimizer_made(), guard
             ),
         )
-        traced = compiling.make_update_test(backend, steps)
+        traced = compiling.make_update_test(backend, tape)
         if traced is None:
             return "none: %s runs it within compiled code" % backend
-        begin, ends = steps.optimizer_begin, wraps.with_key(steps.optimizer_end)
+        begin, ends = tape.optimizer_begin, wraps.with_key(tape.optimizer_end)
 
         def begins(optimizer: Any, args: Any, kwargs: Any) -> Optional[int]:
             if traced():  # first: a compiler folds it, and sees nothing of the rest
                 return None
-            steps.framework = backend
+            tape.steps.framework = backend
             begin(id(optimizer))
             return id(optimizer)
 
@@ -142,12 +143,12 @@ class KerasProbe(FrameworkProbe):
         return self._hooks.get("forward", "")
 
     def _wrap_model(self, module: Any, guard: Guard) -> str:
-        steps, backend = self._context.steps, self._backend()
+        tape, steps, backend = self._context.tape, self._context.steps, self._backend()
         steps.builds = _is_symbolic
         if backend == "torch" and steps.source != "forward":
             return ""  # what it compiles would hold the wrapper; DataLoaders tell of inference
         is_compiling = compiling.make_test(backend)
-        begin, ends = steps.forward_begin, wraps.with_key(steps.forward_end)
+        begin, ends = tape.forward_begin, wraps.with_key(tape.forward_end)
 
         def begins(model: Any, args: Any, kwargs: Any) -> Optional[int]:
             if is_compiling() or not steps.counts_forwards or _is_symbolic(args):
@@ -173,7 +174,7 @@ class KerasProbe(FrameworkProbe):
 
     def _wrap_trainer(self, module: Any, guard: Guard) -> str:
         _, kind = trainers.find(self._name, self._backend()) or ("", "")
-        watch = trainers.Trainers(self._context.steps, self._backend(), self._updates_are_seen())
+        watch = trainers.Trainers(self._context.tape, self._backend(), self._updates_are_seen())
         for name, (begins, ends) in watch.hooks().items():
             wrap = functools.partial(wraps.wrap_call, begins=begins, ends=ends, guard=guard)
             self._patches.replace(getattr(module, kind), name, wrap, file=self._file())
@@ -196,13 +197,17 @@ class KerasProbe(FrameworkProbe):
     def _rehearsal(self) -> Optional[Rehearsal]:
         if self._backend() in ("tensorflow", "torch"):
             return None  # theirs are dearer
-        steps = WholeSteps()
+        tape = Tape()
 
-        def step() -> None:
-            steps.batch_begin()
-            steps.batch_end()
+        def rehearsal(work: Work) -> Callable[[], None]:
+            def step() -> None:
+                tape.batch_begin()
+                work()
+                tape.batch_end()
 
-        return step, 2
+            return step
+
+        return rehearsal, 2
 
 
 def _is_symbolic(inputs: Tuple[Any, ...]) -> bool:

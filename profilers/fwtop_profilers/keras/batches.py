@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, Callable, Dict, Optional
 
 from fwtop_profilers.guard import Guard
-from fwtop_profilers.whole_steps import WholeSteps
-from fwtop_profilers.wraps import never, wrap_call
+from fwtop_profilers.tape import Tape
+from fwtop_profilers.wraps import Begins, never, wrap_call
 
 Hook = Callable[..., Any]
 Wrap = Callable[[Hook], Hook]
@@ -59,8 +59,9 @@ def _told(owner: Any, name: str) -> Optional[int]:
 class Batches:
     """What the wrapped callback list tells of."""
 
-    def __init__(self, steps: WholeSteps, guard: Guard, backend: Callable[[], str]) -> None:
-        self._steps = steps
+    def __init__(self, tape: Tape, guard: Guard, backend: Callable[[], str]) -> None:
+        self._tape = tape
+        self._steps = tape.steps
         self._guard = guard
         self._backend = backend
         self._sizes = self._judged = Sizes(None)
@@ -72,8 +73,8 @@ class Batches:
         found = {
             "on_train_begin": self._before(self._fit_begins),
             "on_train_end": self._after(self._fit_ends),
-            "on_train_batch_begin": self._before(self._batch_begins),
-            "on_train_batch_end": self._before(self._batch_ends),
+            "on_train_batch_begin": self._telling(self._batch_begins),
+            "on_train_batch_end": self._telling(self._batch_ends),
         }
         for kind in ("test", "predict"):
             found["on_%s_begin" % kind] = self._before(self._judging_begins)
@@ -92,17 +93,25 @@ class Batches:
         detail = "Keras fit"
         if together > 1:
             detail += ", %d batches an execution: each step holds so many" % together
-        self._steps.loop_begins(detail)
+        self._tape.loop_begins(detail)
 
     def _fit_ends(self, callbacks: Any, batch: int) -> None:
-        self._steps.fit_end()
+        self._tape.fit_end()
 
-    def _batch_begins(self, callbacks: Any, batch: int) -> None:
-        self._first = batch
-        self._steps.batch_begin()
+    def _batch_begins(self, callbacks: Any, args: Any, kwargs: Any) -> None:
+        self._first = _batch(args, kwargs)
+        tape = self._tape
+        at_ns = tape.clock()
+        tape.append((self._steps.batch_begin, at_ns, tape.thread(), "", ()))
+        if at_ns >= tape.due_ns:
+            tape.play()
 
-    def _batch_ends(self, callbacks: Any, batch: int) -> None:
-        self._steps.batch_end(self._sizes.of(self._first, batch))
+    def _batch_ends(self, callbacks: Any, args: Any, kwargs: Any) -> None:
+        tape, samples = self._tape, self._sizes.of(self._first, _batch(args, kwargs))
+        at_ns = tape.clock()
+        tape.append((self._steps.batch_end, at_ns, tape.thread(), "", (samples,)))
+        if at_ns >= tape.due_ns:
+            tape.play()
 
     def _judging_begins(self, callbacks: Any, batch: int) -> None:
         global _latest
@@ -110,23 +119,24 @@ class Batches:
             self._judged, _latest = Sizes(_latest), None
         if not self._steps.trained or self._steps.awaits_name:
             self._steps.framework = self._backend()
-            self._steps.loop_begins("Keras evaluate or predict")
+            self._tape.loop_begins("Keras evaluate or predict")
 
     def _judging_ends(self, callbacks: Any, batch: int) -> None:
-        self._steps.interrupted()
+        self._tape.interrupted()
 
     def _judged_begins(self, callbacks: Any, batch: int) -> None:
         self._first_judged = batch
-        self._steps.judge_begin()
+        self._tape.judge_begin()
 
     def _judged_ends(self, callbacks: Any, batch: int) -> None:
-        self._steps.judge_end(self._judged.of(self._first_judged, batch))
+        self._tape.judge_end(self._judged.of(self._first_judged, batch))
 
     def _before(self, listener: Listener) -> Wrap:
-        def begins(callbacks: Any, args: Any, kwargs: Any) -> None:
-            batch = args[0] if args else kwargs.get("batch")
-            listener(callbacks, batch if type(batch) is int else number(batch) or 0)
+        return self._telling(
+            lambda callbacks, args, kwargs: listener(callbacks, _batch(args, kwargs))
+        )
 
+    def _telling(self, begins: Begins) -> Wrap:
         return lambda original: wrap_call(original, begins, never, self._guard)
 
     def _after(self, listener: Listener) -> Wrap:
@@ -137,6 +147,12 @@ class Batches:
             listener(callbacks, 0)
 
         return lambda original: wrap_call(original, begins, ends, self._guard)
+
+
+def _batch(args: Any, kwargs: Any) -> int:
+    """The number of the batch that a callback is called with."""
+    batch = args[0] if args else kwargs.get("batch")
+    return batch if type(batch) is int else number(batch) or 0
 
 
 def number(value: Any) -> Optional[int]:

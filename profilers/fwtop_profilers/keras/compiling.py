@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any, Callable, Optional
 
-from fwtop_profilers.whole_steps import WholeSteps
+from fwtop_profilers.tape import Tape
 
 
 def make_test(backend: str) -> Callable[[], bool]:
@@ -27,7 +27,7 @@ def make_test(backend: str) -> Callable[[], bool]:
     return lambda: False
 
 
-def make_update_test(backend: str, steps: WholeSteps) -> Optional[Callable[[], bool]]:
+def make_update_test(backend: str, tape: Tape) -> Optional[Callable[[], bool]]:
     """A function that says whether an optimizer's update is no boundary of its own: it is traced,
     or another replica's. None where the backend's updates do not run in Python."""
     if backend == "torch":
@@ -35,5 +35,5 @@ def make_update_test(backend: str, steps: WholeSteps) -> Optional[Callable[[], b
     if backend == "tensorflow":
         from fwtop_profilers.tensorflow import graphs
 
-        return lambda: graphs.traced_update(steps)
+        return lambda: graphs.traced_update(tape)
     return None

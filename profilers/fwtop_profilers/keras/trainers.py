@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import Any, Callable, Dict, Optional, Tuple
 
 from fwtop_profilers.keras.batches import number
-from fwtop_profilers.whole_steps import WholeSteps
+from fwtop_profilers.tape import Tape
 from fwtop_profilers.wraps import Begins, Ends
 
 TRAINERS = {
@@ -36,8 +36,8 @@ def find(name: str, backend: str) -> Optional[Tuple[str, str]]:
 class Trainers:
     """What the wrapped methods of a trainer tell of."""
 
-    def __init__(self, steps: WholeSteps, backend: str, updates_are_seen: bool) -> None:
-        self._steps = steps
+    def __init__(self, tape: Tape, backend: str, updates_are_seen: bool) -> None:
+        self._tape = tape
         self._backend = backend
         self._updates_are_seen = updates_are_seen
         self._loops = 0
@@ -54,24 +54,24 @@ class Trainers:
         }
 
     def _trains(self, trainer: Any, args: Any, kwargs: Any) -> Optional[Token]:
-        steps, key = self._steps, -id(trainer)  # the model's own call, within, goes by its id
+        tape, steps, key = self._tape, self._tape.steps, _key(trainer)
         steps.framework = self._backend
-        steps.batch_given(_size(args, kwargs))
+        tape.batch_given(_size(args, kwargs))
         if steps.is_chosen and steps.counts_forwards:
-            steps.forward_begin(key)
-            return steps.forward_end, key
+            tape.forward_begin(key)
+            return tape.forward_end, key
         if self._updates_are_seen:
             return None
-        steps.update_begin(key)
-        return steps.update_end, key
+        tape.update_begin(key)
+        return tape.update_end, key
 
     def _calls(self, trainer: Any, args: Any, kwargs: Any) -> Optional[Token]:
-        steps, key = self._steps, -id(trainer)  # the model's own call, within, goes by its id
+        tape, steps, key = self._tape, self._tape.steps, _key(trainer)
         if not steps.counts_forwards:
             return None
         steps.framework = self._backend
-        steps.forward_begin(key, _size(args, kwargs))
-        return steps.forward_end, key
+        tape.forward_begin(key, _size(args, kwargs))
+        return tape.forward_end, key
 
     def _ended(self, trainer: Any, token: Token) -> None:
         end, key = token
@@ -79,13 +79,18 @@ class Trainers:
 
     def _loop_begins(self, trainer: Any, args: Any, kwargs: Any) -> int:
         self._loops += 1  # `fit` evaluates by `evaluate`
-        self._steps.loop_entered(self._updates_are_seen)  # what builds the model is no step
+        self._tape.loop_entered(self._updates_are_seen)  # what builds the model is no step
         return self._loops
 
     def _loop_ended(self, trainer: Any, token: int) -> None:
         self._loops = token - 1
         if not self._loops:
-            self._steps.loop_ended()
+            self._tape.loop_ended()
+
+
+def _key(trainer: Any) -> int:
+    """Of a trainer's call; the model's own, within it, goes by the model's id."""
+    return -id(trainer)
 
 
 def _size(args: Tuple[Any, ...], kwargs: Dict[str, Any]) -> Optional[int]:

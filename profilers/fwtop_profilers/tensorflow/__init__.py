@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import sys
 from types import ModuleType
-from typing import Any, Optional, Sequence, Tuple
+from typing import Any, Callable, Optional, Sequence, Tuple
 
 from fwtop_profilers import wraps
 from fwtop_profilers.framework_probe import FrameworkProbe, Install, Rehearsal
 from fwtop_profilers.guard import Guard
+from fwtop_profilers.hook_cost import Work
 from fwtop_profilers.probe import Context
+from fwtop_profilers.tape import Tape
 from fwtop_profilers.tensorflow import graphs, memory, ranks, step_hooks, windows
 from fwtop_profilers.tensorflow.hand_updates import HandUpdates
 from fwtop_profilers.tensorflow.tracing import Tracing
-from fwtop_profilers.whole_steps import WholeSteps
 
 MEMORY = "tensorflow memory"
 FUNCTION = "tensorflow.python.eager.polymorphic_function.polymorphic_function"
@@ -84,10 +85,10 @@ class TensorFlowProbe(FrameworkProbe):
         return "traces, AutoGraph's fallbacks"
 
     def _install_function(self, guard: Guard) -> str:
-        steps, tracing = self._context.steps, self._tracing
+        tape, tracing = self._context.tape, self._tracing
         if tracing is None:
             return "none: traces are not seen"
-        calls = step_hooks.FunctionCalls(steps, tracing, self._updates)
+        calls = step_hooks.FunctionCalls(tape, tracing, self._updates)
         self._patches.replace(
             _loaded(FUNCTION).Function,
             "__call__",
@@ -96,7 +97,7 @@ class TensorFlowProbe(FrameworkProbe):
         return "Function.__call__"
 
     def _install_tape(self, guard: Guard) -> str:
-        begins, ends = step_hooks.gradient_hooks(self._context.steps, self._updates.differentiated)
+        begins, ends = step_hooks.gradient_hooks(self._context.tape, self._updates.differentiated)
         self._patches.replace(
             _loaded(TAPE).GradientTape,
             "gradient",
@@ -119,16 +120,16 @@ class TensorFlowProbe(FrameworkProbe):
 
     def _install_optimizer(self, guard: Guard) -> str:
         """TensorFlow 1's optimizers; Keras' are its own probe's."""
-        steps, owner = self._context.steps, getattr(sys.modules.get(OPTIMIZER), "Optimizer", None)
+        tape, owner = self._context.tape, getattr(sys.modules.get(OPTIMIZER), "Optimizer", None)
         if owner is None:
             return ""
 
-        begin, ends = steps.optimizer_begin, wraps.with_key(steps.optimizer_end)
+        begin, ends = tape.optimizer_begin, wraps.with_key(tape.optimizer_end)
 
         def begins(optimizer: Any, args: Any, kwargs: Any) -> Optional[int]:
-            if graphs.traced_update(steps):
+            if graphs.traced_update(tape):
                 return None
-            steps.framework = "tensorflow"
+            tape.steps.framework = "tensorflow"
             begin(id(optimizer))
             return id(optimizer)
 
@@ -140,7 +141,7 @@ class TensorFlowProbe(FrameworkProbe):
         return "tf.compat.v1"
 
     def _install_iterators(self, guard: Guard) -> str:
-        steps = self._context.steps
+        tape = self._context.tape
         found = []
         for module, name in ITERATORS:
             owner = getattr(sys.modules.get(module), name, None)
@@ -148,18 +149,18 @@ class TensorFlowProbe(FrameworkProbe):
                 self._patches.replace(
                     owner,
                     "__next__",
-                    lambda original: step_hooks.wrap_next(original, steps, guard),
+                    lambda original: step_hooks.wrap_next(original, tape, guard),
                 )
                 found.append(name)
         return ", ".join(found) or "none: this version's iterators are not known"
 
     def _install_forward(self, guard: Guard) -> str:
         """What a loaded model holds (`signatures`) is no tf.function, but may be called as one."""
-        steps = self._context.steps
+        tape, steps = self._context.tape, self._context.steps
         owner = getattr(sys.modules.get(CONCRETE), "ConcreteFunction", None)
         if owner is None:
             return "none: this version's concrete functions are not known"
-        begin, ends = steps.forward_begin, wraps.with_key(steps.forward_end)
+        begin, ends = tape.forward_begin, wraps.with_key(tape.forward_end)
 
         def begins(function: Any, args: Any, kwargs: Any) -> Optional[int]:
             if not steps.counts_forwards or not graphs.is_eager():
@@ -201,19 +202,27 @@ class TensorFlowProbe(FrameworkProbe):
             self._device = self._device or "cpu"
 
     def _rehearsal(self) -> Rehearsal:
-        """The hooks of a plain step, on a tracker of their own, and how many calls they are."""
-        steps, guard = WholeSteps(), Guard(self._context, "rehearsal")
-        begins, ends = step_hooks.gradient_hooks(steps, lambda sources: None)
-        backward = wraps.wrap_call(lambda tape, *rest: None, begins, ends, guard)
-        fetch = step_hooks.wrap_next(lambda iterator: None, steps, guard)
+        """The hooks of a plain step, on a tape of their own, and how many calls they are."""
+        tape, guard = Tape(), Guard(self._context, "rehearsal")
+        tape.optimizer_made()
+        begins, ends = step_hooks.gradient_hooks(tape, lambda sources: None)
 
-        def step() -> None:
-            fetch(steps)
-            backward(steps, None, ())
-            steps.optimizer_begin(1)
-            steps.optimizer_end(1)
+        def rehearsal(work: Work) -> Callable[[], None]:
+            backward = wraps.wrap_call(work, begins, ends, guard)
+            fetch = step_hooks.wrap_next(work, tape, guard)
 
-        return step, 6
+            def step() -> None:
+                fetch(tape)
+                work()
+                backward(tape, None, ())
+                work()
+                tape.optimizer_begin(1)
+                work()
+                tape.optimizer_end(1)
+
+            return step
+
+        return rehearsal, 6
 
 
 def _loaded(name: str) -> Any:

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import sys
 import threading
+from _thread import get_ident
 from typing import Any
 
-from fwtop_profilers.whole_steps import WholeSteps
+from fwtop_profilers.tape import Tape
 
 MARK = "_fwtop_holds"
 """Attribute of a FuncGraph, and of the mapping in a function's cache, which itself has slots."""
@@ -24,12 +25,22 @@ ASSIGNED = 8
 DYNAMIC = 16
 """XLA compiles it for each shape of its arguments, though it is traced once."""
 _MAX_DEPTH = 64
+_MAIN_THREAD = threading.main_thread().ident
+"""It runs no replica; asked for first, for this is asked at each call of a function."""
 
 
 def is_eager() -> bool:
-    """Whether TensorFlow runs what it is told at once on this thread, rather than tracing it."""
-    context: Any = sys.modules.get("tensorflow.python.eager.context")
-    return context is None or bool(context.executing_eagerly())
+    """Whether TensorFlow runs what it is told at once on this thread, rather than tracing it.
+
+    What `executing_eagerly` returns, past its three calls: each hook asks for it.
+    """
+    module: Any = sys.modules.get("tensorflow.python.eager.context")
+    if module is None:
+        return True
+    try:
+        return bool(module._context._thread_local_data.is_eager)
+    except AttributeError:  # there is no context yet, or another version's
+        return bool(module.executing_eagerly())
 
 
 def mark_open_graphs(holds: int) -> None:
@@ -61,20 +72,22 @@ def note(cache: Any, graph: Any) -> None:
         setattr(cache._primary, MARK, holds(cache) | found)
 
 
-def traced_update(steps: WholeSteps) -> bool:
+def traced_update(tape: Tape) -> bool:
     """Whether an optimizer's update is no boundary of its own: traced, or another replica's."""
     if not is_eager():
         mark_open_graphs(UPDATE)
         return True
-    return other_replica(steps)
+    return other_replica(tape)
 
 
-def other_replica(steps: WholeSteps) -> bool:
+def other_replica(tape: Tape) -> bool:
     """Whether this thread runs a replica that is not counted; the first one is, as its caller's.
 
     MirroredStrategy runs each replica's eager code on a thread of its own, one after the other,
     while the training thread waits.
     """
+    if get_ident() == _MAIN_THREAD:
+        return False
     thread = threading.current_thread()
     if type(thread).__name__ != "_MirroredReplicaThread":
         return False
@@ -82,5 +95,5 @@ def other_replica(steps: WholeSteps) -> bool:
         return True
     main = threading.main_thread().ident
     if thread.ident is not None and main is not None:
-        steps.compute_for(thread.ident, main)
+        tape.compute_for(thread.ident, main)
     return False

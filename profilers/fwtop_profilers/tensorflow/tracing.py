@@ -99,7 +99,7 @@ class Tracing:
         stack.append("")
         if len(stack) == 1:
             self._began()
-        self._context.steps.flag(wire.STEP_COMPILED)
+        self._context.tape.flag(wire.STEP_COMPILED)
         place = place_of(options.python_function)
         earlier = _earlier(options)
         if self._is_own(options, place) or _is_second(function_type, options, earlier):

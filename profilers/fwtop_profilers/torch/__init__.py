@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 import sys
 from types import ModuleType
-from typing import Any, Dict, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Optional, Sequence, Tuple
 
 from fwtop_profilers import (
     compiled_calls,
@@ -25,9 +25,12 @@ from fwtop_profilers import (
 )
 from fwtop_profilers import guard as guard_module
 from fwtop_profilers import steps as steps_module
+from fwtop_profilers import tape as tape_module
 from fwtop_profilers.framework_probe import FrameworkProbe, Install, Rehearsal
 from fwtop_profilers.guard import Guard
+from fwtop_profilers.hook_cost import Work
 from fwtop_profilers.probe import Context
+from fwtop_profilers.tape import Tape
 from fwtop_profilers.torch import distributed, memory, step_hooks, updates
 from fwtop_profilers.torch.cuda_events import CudaEvents
 from fwtop_profilers.torch.untraced import (
@@ -37,7 +40,6 @@ from fwtop_profilers.torch.untraced import (
     leave_alone,
 )
 from fwtop_profilers.torch.updates import Updates
-from fwtop_profilers.whole_steps import WholeSteps
 
 
 def make_probe(context: Context, framework: ModuleType) -> TorchProbe:
@@ -75,38 +77,67 @@ class TorchProbe(FrameworkProbe):
     def _leave_alone(self, guard: Guard) -> str:
         """The probe's functions are none that Dynamo should compile."""
         modules = (steps_module, step_rules, compiled_calls, whole_steps, open_step, cycles)
-        others = (fetches, step_log, guard_module, updates, step_hooks, wraps)
+        others = (fetches, step_log, guard_module, tape_module, updates, step_hooks, wraps)
         functions = list(functions_of(*modules, *others))
         leave_alone(self._framework, functions_of(import_hook), deep=False)
-        return leave_alone(self._framework, [*functions, self._optimizer_made])
+        tape = self._context.tape  # all that it notes is noted by one of two functions
+        told = (tape.optimizer_begin, tape.flag, self._optimizer_made)
+        return leave_alone(self._framework, [*functions, *told])
 
     def _install_optimizer(self, guard: Guard) -> str:
-        steps = self._context.steps
+        tape = self._context.tape
         module = importlib.import_module("torch.optim.optimizer")  # not an attribute of torch.optim
-        begin, end = step_hooks.make_optimizer_hooks(steps, guard, self._is_compiling)
-        leave_alone(self._framework, (begin, end))
-        for handle in (
-            module.register_optimizer_step_pre_hook(begin),
-            module.register_optimizer_step_post_hook(end),
-        ):
-            self._undo.append(handle.remove)
+        plain = step_hooks.make_optimizer_hooks(tape, guard)
+        checked = [step_hooks.unless_compiling(hook, self._is_compiling) for hook in plain]
+        leave_alone(self._framework, (*plain, *checked))
+        before = module._global_optimizer_pre_hooks
+        after = module._global_optimizer_post_hooks
+        handles = (
+            module.register_optimizer_step_pre_hook(plain[0]),
+            module.register_optimizer_step_post_hook(plain[1]),
+        )
+        self._undo += [handle.remove for handle in handles]
+
+        def check() -> None:
+            for handle, hooks, hook in zip(handles, (before, after), checked, strict=True):
+                if handle.id in hooks:
+                    hooks[handle.id] = hook
+
+        self._before_compiling(check)
         made = self._optimizer_made
         self._patches.replace(
             module.Optimizer, "__init__", lambda init: wraps.wrap_made(init, made, guard)
         )
-        steps.updates["torch"] = self._updates
+        tape.steps.updates["torch"] = self._updates
         return "global step hooks"
 
+    def _before_compiling(self, task: Callable[[], None]) -> None:
+        """Have it done before Dynamo traces anything: at once, where that cannot be noticed."""
+
+        def watch(module: Any, guard: Guard) -> str:
+            context = getattr(module, "OptimizeContext", None)
+            if context is None:
+                task()
+            else:
+                self._patches.replace(
+                    context,
+                    "__init__",
+                    lambda init: wraps.wrap_made(init, lambda made: task(), guard),
+                )
+            return ""
+
+        self._part_when("compiling", "torch._dynamo.eval_frame", watch)
+
     def _optimizer_made(self, optimizer: Any) -> None:
-        self._context.steps.optimizer_made()
+        self._context.tape.optimizer_made()
         self._updates.add(optimizer)
 
     def _install_backward(self, guard: Guard) -> str:
-        steps = self._context.steps
+        tape = self._context.tape
         self._patches.replace(
             self._framework.autograd,
             "backward",
-            lambda original: step_hooks.wrap_backward(original, steps, guard),
+            lambda original: step_hooks.wrap_backward(original, tape, guard),
         )
         return "torch.autograd.backward"
 
@@ -115,16 +146,16 @@ class TorchProbe(FrameworkProbe):
         return self._hooks.get("input", "")
 
     def _wrap_loader(self, module: Any, guard: Guard) -> str:
-        steps = self._context.steps
+        tape = self._context.tape
         self._patches.replace(
             module._BaseDataLoaderIter,
             "__next__",
-            lambda original: step_hooks.wrap_next(original, steps, guard, self._framework),
+            lambda original: step_hooks.wrap_next(original, tape, guard, self._framework),
         )
         self._patches.replace(
             module.DataLoader,
             "__iter__",
-            lambda original: step_hooks.wrap_iter(original, steps, guard, self._framework),
+            lambda original: step_hooks.wrap_iter(original, tape, guard, self._framework),
         )
         return "DataLoader iterators"
 
@@ -132,21 +163,21 @@ class TorchProbe(FrameworkProbe):
         scaler = getattr(getattr(self._framework, "amp", None), "GradScaler", None)
         if scaler is None:
             scaler = self._framework.cuda.amp.GradScaler
-        steps = self._context.steps
+        tape = self._context.tape
         watching = eval_frame_callback(self._framework)
         self._patches.replace(
             scaler,
             "step",
-            lambda original: step_hooks.wrap_scaler_step(original, steps, guard, watching),
+            lambda original: step_hooks.wrap_scaler_step(original, tape, guard, watching),
         )
         return "GradScaler.step"
 
     def _install_forward(self, guard: Guard) -> str:
         if self._context.steps.source != "forward":
             return ""
-        steps = self._context.steps
+        tape = self._context.tape
         module = self._framework.nn.modules.module
-        begin, end = step_hooks.make_module_hooks(steps, guard, self._is_compiling)
+        begin, end = step_hooks.make_module_hooks(tape, guard, self._is_compiling)
         leave_alone(self._framework, (begin, end))
         self._undo.append(module.register_module_forward_pre_hook(begin).remove)
         self._undo.append(module.register_module_forward_hook(end).remove)
@@ -206,17 +237,25 @@ class TorchProbe(FrameworkProbe):
         self._group = distributed.Group()
 
     def _rehearsal(self) -> Rehearsal:
-        """The hooks of a plain step, on a tracker of their own, and how many calls they are."""
-        steps, guard = WholeSteps(), Guard(self._context, "rehearsal")
-        begin, end = step_hooks.make_optimizer_hooks(steps, guard, self._is_compiling)
-        backward = step_hooks.wrap_backward(lambda: None, steps, guard)
-        fetch = step_hooks.wrap_next(lambda iterator: None, steps, guard, self._framework)
+        """The hooks of a plain step, on a tape of their own, and how many calls they are."""
+        tape, guard = Tape(), Guard(self._context, "rehearsal")
+        tape.optimizer_made()
+        begin, end = step_hooks.make_optimizer_hooks(tape, guard)
         optimizer = object()
 
-        def step() -> None:
-            fetch(optimizer)
-            backward()
-            begin(optimizer, (), {})
-            end(optimizer, (), {})
+        def rehearsal(work: Work) -> Callable[[], None]:
+            backward = step_hooks.wrap_backward(work, tape, guard)
+            fetch = step_hooks.wrap_next(work, tape, guard, self._framework)
 
-        return step, 6
+            def step() -> None:
+                fetch(optimizer)
+                work()
+                backward()
+                work()
+                begin(optimizer, (), {})
+                work()
+                end(optimizer, (), {})
+
+            return step
+
+        return rehearsal, 6

@@ -40,7 +40,7 @@ class RunUnderWay(Sink):
 
     def compiling(self) -> None:
         """The step's time includes compiling."""
-        self._context.steps.flag(wire.STEP_COMPILED)
+        self._context.tape.flag(wire.STEP_COMPILED)
 
     def step_index(self) -> Optional[int]:
         """The step under way."""

@@ -14,7 +14,6 @@ from types import ModuleType
 from typing import Any, Deque, Dict, List, Optional, Tuple
 
 from fwtop_profilers import wire
-from fwtop_profilers.clock import now_ns
 from fwtop_profilers.guard import Guard
 from fwtop_profilers.steps import StepTracker
 from fwtop_profilers.torch.memory import cuda_in_use
@@ -44,8 +43,7 @@ class CudaEvents:
         self._in_use = False
 
     def install(self) -> None:
-        """Follow the boundaries; events are recorded once the script has initialised CUDA."""
-        self._steps.on_boundary.append(self._boundary)
+        """Follow the steps; and the boundaries, once the script has initialised CUDA."""
         self._steps.on_step_end.append(self._step_ended)
 
     def uninstall(self) -> None:
@@ -58,6 +56,8 @@ class CudaEvents:
     def forked(self) -> None:
         """In a child the parent's events are nothing."""
         self._pool, self._marks, self._previous_end, self._in_use = [], [], None, False
+        if self._boundary in self._steps.on_boundary:
+            self._steps.on_boundary.remove(self._boundary)
         self._behind.clear()
         self._done.clear()
 
@@ -79,8 +79,8 @@ class CudaEvents:
 
     # --- on the training thread ------------------------------------------------------------------
 
-    def _boundary(self, name: str, index: int) -> None:
-        if not self._in_use or self._guard.off:
+    def _boundary(self, name: str, at_ns: int) -> None:
+        if self._guard.off:
             return
         try:
             marks = self._marks
@@ -91,7 +91,7 @@ class CudaEvents:
                 del marks[-2:]
             event = self._pool.pop() if self._pool else self._torch.cuda.Event(enable_timing=True)
             event.record()
-            marks.append((name, now_ns(), event))
+            marks.append((name, at_ns, event))
         except Exception as error:
             self._guard.fail(error)
 
@@ -101,6 +101,8 @@ class CudaEvents:
         try:
             if not self._in_use:
                 self._in_use = cuda_in_use(self._torch)
+                if self._in_use:
+                    self._steps.on_boundary.append(self._boundary)
                 return
             own = [mark for mark in self._marks if mark[1] <= end_ns]
             self._marks = [mark for mark in self._marks if mark[1] > end_ns]

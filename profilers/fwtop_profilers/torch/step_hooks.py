@@ -1,10 +1,10 @@
 """PyTorch's boundaries: optimizer steps, backward, DataLoader fetches, gradient scalers.
 
-Owns the hooks that feed `WholeSteps`; holds no state of its own. A hook that Dynamo may trace
-first asks `torch.compiler.is_dynamo_compiling()`, which folds to True there: so it returns at once
-and leaves the graph as it was. A wrapper looks to Dynamo like the function of torch's own that it
-wraps (`patches.look_like`), which is never traced. Each has a guard, and passes arguments, results
-and exceptions through untouched.
+Owns the hooks that feed the tape; holds no state of its own. A hook that Dynamo may trace asks
+first what folds to True there (`untraced.compiling_test`), so it returns at once and leaves the
+graph as it was. A wrapper looks to Dynamo like the function of torch's own that it wraps
+(`patches.look_like`), which is never traced. Each has a guard, and passes arguments, results and
+exceptions through untouched.
 
 Backward is wrapped in `torch.autograd.backward` alone: `Tensor.backward` calls it, and left as it
 is, it means the same to Dynamo and to `__torch_function__`. No module and no `.to()` is touched,
@@ -18,50 +18,68 @@ from types import ModuleType
 from typing import Any, Callable, List
 
 from fwtop_profilers.guard import Guard
+from fwtop_profilers.tape import Tape
 from fwtop_profilers.torch.untraced import leave_alone
-from fwtop_profilers.whole_steps import WholeSteps
 from fwtop_profilers.wraps import hide, wrap_fetch
 
 Hook = Callable[..., Any]
 
 
-def make_optimizer_hooks(
-    steps: WholeSteps, guard: Guard, is_compiling: Callable[[], bool]
-) -> List[Hook]:
-    """The global hooks before and after an optimizer's step."""
-    begin, end = steps.optimizer_begin, steps.optimizer_end
+def make_optimizer_hooks(tape: Tape, guard: Guard) -> List[Hook]:
+    """The global hooks before and after an optimizer's step; none that Dynamo may trace."""
+    append, clock, thread = tape.append, tape.clock, tape.thread
+    begin, end = tape.steps.optimizer_begin, tape.steps.optimizer_end
 
     def fwtop_optimizer_begin(optimizer: Any, args: Any, kwargs: Any) -> None:
-        if is_compiling() or guard.off:
+        if guard.off:
             return
         try:
-            steps.framework = "torch"
-            begin(id(optimizer))
+            at_ns = clock()
+            append((begin, at_ns, thread(), "torch", (id(optimizer),)))
+            if at_ns >= tape.due_ns:
+                tape.play()
         except Exception as error:
             guard.fail(error)
 
     def fwtop_optimizer_end(optimizer: Any, args: Any, kwargs: Any) -> None:
-        if is_compiling() or guard.off:
+        if guard.off:
             return
         try:
-            end(id(optimizer))
+            at_ns = clock()
+            append((end, at_ns, thread(), "", (id(optimizer),)))
+            if at_ns >= tape.due_ns:
+                tape.play()
         except Exception as error:
             guard.fail(error)
 
     return [fwtop_optimizer_begin, fwtop_optimizer_end]
 
 
-def wrap_backward(original: Hook, steps: WholeSteps, guard: Guard) -> Hook:
+def unless_compiling(hook: Hook, is_compiling: Callable[[], bool]) -> Hook:
+    """An optimizer's hook that Dynamo may trace: it asks what Dynamo folds, and what Python takes
+    ten microseconds for. So it serves in the plain one's stead once something is compiled."""
+
+    def fwtop_unless_compiling(optimizer: Any, args: Any, kwargs: Any) -> None:
+        if not is_compiling():
+            hook(optimizer, args, kwargs)
+
+    return fwtop_unless_compiling
+
+
+def wrap_backward(original: Hook, tape: Tape, guard: Guard) -> Hook:
     """`torch.autograd.backward`, with its begin and end told."""
-    begin, end = steps.backward_begin, steps.backward_end
+    append, clock, thread = tape.append, tape.clock, tape.thread
+    begin, end = tape.steps.backward_begin, tape.steps.backward_end
 
     @functools.wraps(original)
     def backward(*args: Any, **kwargs: Any) -> Any:
         if guard.off:
             return original(*args, **kwargs)
         try:
-            steps.framework = "torch"
-            begin()
+            at_ns = clock()
+            append((begin, at_ns, thread(), "torch", ()))
+            if at_ns >= tape.due_ns:
+                tape.play()
         except Exception as error:
             guard.fail(error)
         try:
@@ -71,22 +89,25 @@ def wrap_backward(original: Hook, steps: WholeSteps, guard: Guard) -> Hook:
             raise
         finally:
             try:
-                end()
+                at_ns = clock()
+                append((end, at_ns, thread(), "", ()))
+                if at_ns >= tape.due_ns:
+                    tape.play()
             except Exception as error:
                 guard.fail(error)
 
     return backward
 
 
-def wrap_next(original: Hook, steps: WholeSteps, guard: Guard, torch: ModuleType) -> Hook:
+def wrap_next(original: Hook, tape: Tape, guard: Guard, torch: ModuleType) -> Hook:
     """A DataLoader iterator's `__next__`, with its wait and the size of its batch told."""
     trains, samples_of = torch.is_grad_enabled, make_samples_of(torch)
-    return wrap_fetch(original, steps.input_begin, steps.input_end, guard, trains, samples_of)
+    return wrap_fetch(original, tape, guard, trains, samples_of)
 
 
-def wrap_iter(original: Hook, steps: WholeSteps, guard: Guard, torch: ModuleType) -> Hook:
+def wrap_iter(original: Hook, tape: Tape, guard: Guard, torch: ModuleType) -> Hook:
     """`DataLoader.__iter__`: starting workers is waiting for input too."""
-    begin, end = steps.input_begin, steps.input_end
+    begin, end = tape.input_begin, tape.input_end
     is_grad_enabled = torch.is_grad_enabled
 
     @functools.wraps(original)
@@ -105,7 +126,7 @@ def wrap_iter(original: Hook, steps: WholeSteps, guard: Guard, torch: ModuleType
             raise
         finally:
             try:
-                end(None, batch=False, key=id(iterator))
+                end(None, True, False, id(iterator))
             except Exception as error:
                 guard.fail(error)
         return iterator
@@ -115,7 +136,7 @@ def wrap_iter(original: Hook, steps: WholeSteps, guard: Guard, torch: ModuleType
 
 def wrap_scaler_step(
     original: Hook,
-    steps: WholeSteps,
+    tape: Tape,
     guard: Guard,
     eval_frame_callback: Callable[[], Any],
 ) -> Hook:
@@ -129,32 +150,30 @@ def wrap_scaler_step(
         if guard.off:
             return original(self, optimizer, *args, **kwargs)
         key = id(optimizer)
-        guard.run(lambda: steps.scaler_begin(key))
+        guard.run(lambda: tape.scaler_begin(key))
         try:
             result = original(self, optimizer, *args, **kwargs)
         except BaseException as raised:
             hide(raised)
-            guard.run(lambda: steps.scaler_end(key, raised=True))
+            guard.run(lambda: tape.scaler_end(key, True))
             raise
         certain = eval_frame_callback() is None
-        guard.run(lambda: steps.scaler_end(key, certain=certain))
+        guard.run(lambda: tape.scaler_end(key, False, certain))
         return result
 
     return step
 
 
-def make_module_hooks(
-    steps: WholeSteps, guard: Guard, is_compiling: Callable[[], bool]
-) -> List[Hook]:
+def make_module_hooks(tape: Tape, guard: Guard, is_compiling: Callable[[], bool]) -> List[Hook]:
     """Global hooks around every module's forward, for `--step-on forward` alone: they cost each
     module call about two microseconds."""
-    begin, end = steps.unit_begin, steps.unit_end
+    begin, end = tape.unit_begin, tape.unit_end
 
     def fwtop_forward_begin(module: Any, args: Any) -> None:
         if is_compiling() or guard.off:
             return
         try:
-            if not steps.builds(args):
+            if not tape.steps.builds(args):
                 begin(id(module))
         except Exception as error:
             guard.fail(error)
@@ -176,7 +195,7 @@ def make_samples_of(torch: ModuleType, max_depth: int = 3) -> Callable[[Any], An
 
     def samples_of(batch: Any, depth: int = 0) -> Any:
         if type(batch) is tensor:
-            return batch.shape[0] if batch.ndim else None
+            return batch.size(0) if batch.ndim else None  # `shape` makes a tuple of all sizes
         if depth >= max_depth:
             return None
         if isinstance(batch, dict):
