@@ -1,9 +1,10 @@
 """From the script to the recorder: a bounded queue and one thread.
 
 Owns the connection. `send` only appends to a deque; encoding and writing happen on the thread,
-which wakes four times a second, so messages leave in batches. A recorder that is absent, slow or
-gone costs the script nothing: what does not fit is dropped and counted (`wire.Losses`), and on
-reconnection the process introduces itself again, with its latest state.
+which wakes four times a second, or ten while there is news, so messages leave in batches. A
+recorder that is absent, slow or gone costs the script nothing: what does not fit is dropped and
+counted (`wire.Losses`), and on reconnection the process introduces itself again, with its latest
+state.
 
 There is no lock, so none can be held over a fork: a deque's ends are atomic, and the rest belongs
 to the thread. `select.poll` and a socket are all the file descriptors it has; it checks that its
@@ -34,6 +35,8 @@ except ImportError:  # not on this system: what the recorder has read stays unkn
     ioctl = None  # type: ignore[assignment]
 
 TICK_S = 0.25
+BRISK_TICK_S = 0.1
+"""After a round that had more to send than steps: windows and compiles come in crowds."""
 FIRST_BACKOFF_S = 0.1
 LAST_BACKOFF_S = 5.0
 FLUSH_S = 1.0
@@ -90,6 +93,7 @@ class Sender:
         self._received = b""
         self.cpu_ns = 0
         """What the thread has taken."""
+        self._has_news = False
         self._started = False
         self._stopping = False
         self._stopped = False
@@ -197,7 +201,7 @@ class Sender:
         poll = select.poll()
         events = 0 if self._stopping else select.POLLIN
         poll.register(link, events | (select.POLLOUT if self._outbox else 0))
-        ready = poll.poll(TICK_S * 1000)
+        ready = poll.poll(1000 * (BRISK_TICK_S if self._has_news else TICK_S))
         if any(mask & (select.POLLIN | select.POLLHUP | select.POLLERR) for _, mask in ready):
             if not self._stopping:
                 self._read()
@@ -251,6 +255,7 @@ class Sender:
                 if not _quietly(timer[2]):
                     timer[0] = 0
         queue = self._queue
+        self._has_news = bool(queue)
         while queue and self._outbox_bytes <= MAX_OUTBOX_BYTES:
             self._put(queue.popleft())
         for source in list(self.sources):
