@@ -30,7 +30,7 @@ import torch
 from fwtop_profilers import wire
 from fwtop_profilers.config import ProbeConfig
 from fwtop_profilers.probe import Context
-from fwtop_profilers.steps import StepTracker
+from fwtop_profilers.tape import Tape
 from fwtop_profilers.torch import kineto, profiler_abi, windows
 
 AFTER = 10
@@ -38,6 +38,9 @@ AFTER = 10
 
 class Sent:
     """A sender that keeps what it is given, and deletes the traces as a recorder does."""
+
+    cpu_ns = 0
+    """Of a thread that it does not have."""
 
     def __init__(self) -> None:
         self.windows: list[wire.Window] = []
@@ -104,11 +107,11 @@ def ratio(step: Callable[[], None], seconds: float, folder: str) -> dict[str, An
     """Mean step with windows over mean step without, in alternating stretches of a second."""
     sent = Sent()
     config = ProbeConfig("none", folder, "bench", 0.01)
-    context = Context(config, sent, StepTracker("call:bench"))  # type: ignore[arg-type]
+    context = Context(config, sent, Tape("call:bench"))  # type: ignore[arg-type]
     means: dict[bool, list[float]] = {False: [], True: []}
     busy: dict[bool, list[float]] = {False: [], True: []}
     uninstall = windows.install(context)
-    tracker = context.steps
+    tape = context.tape
     ends = time.monotonic() + seconds
     while time.monotonic() < ends:
         for on in (False, True):
@@ -116,10 +119,10 @@ def ratio(step: Callable[[], None], seconds: float, folder: str) -> dict[str, An
             began_cpu = time.process_time()
             while time.monotonic() < until:
                 if on:
-                    tracker.unit_begin(1)
+                    tape.unit_begin(1)
                 step()
                 if on:
-                    tracker.unit_end(1)
+                    tape.unit_end(1)
                 count += 1
             means[on].append((time.perf_counter() - began) / count)
             busy[on].append((time.process_time() - began_cpu) / count)

@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import resource
 import sys
+from pathlib import Path
 
 
 def train(count):
@@ -32,7 +33,7 @@ def tell(count):
 
 def take_all_descriptors():
     """Leaves none; what was taken is returned."""
-    highest = max(int(name) for name in os.listdir("/proc/self/fd"))
+    highest = max(int(one.name) for one in Path("/proc/self/fd").iterdir())
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 1, before[1]))
     taken = []
