@@ -43,7 +43,7 @@ class CaptureWindow:
 
 @dataclass(frozen=True)
 class SetOverhead:
-    """Change the share of the run time that trace windows may cost."""
+    """Change the share of the run time that watching may cost."""
 
     request: ClassVar[str] = "overhead"
     ratio: float

@@ -91,7 +91,7 @@ def step_on(text: str) -> str:
 
 OPTIONS = (
     Option("overhead", ("--overhead",), ratio, 0.01,
-           "share of the run time that trace windows may cost (1%%; 0 never, 100%% always)",
+           "share of the run time that watching may cost (1%%; 0 no windows, 100%% always)",
            "RATIO"),
     Option("deep", ("--deep",), switch, False,
            "take shapes, stacks, modules and memory in the first window"),

@@ -8,6 +8,9 @@ one opens on credit, and the measured ratio comes down to the budget from above,
 one window's cost. What is not spent (an evaluation of ten minutes) is forfeited but for two
 windows, so that no burst follows.
 
+Hooks are paid from the same budget, but never with more than half of it: where steps are so short
+that hooks alone pass it, windows are rare, and still there.
+
 Outside the budget: the first window, which warms the profiler up and is no guide for later ones,
 and what the user asks for. The latter is in the measured ratio all the same.
 
@@ -87,12 +90,15 @@ class Governor:
         budget_ratio: float,
         median_ns: Callable[[], Optional[int]],
         deep_first: bool = False,
+        hook_cost_ns: Callable[[], int] = lambda: 0,
     ) -> None:
         self._budget = _clamped(budget_ratio)
+        self._hook_cost_ns = hook_cost_ns
         self._median_ns = median_ns
         self._deep_first = deep_first
         self._demands: Deque[Plan] = deque()
         self._started_ns: Optional[int] = None
+        self._hooks_before_ns = 0
         self._accrued_since_ns = 0
         self._accrued_ns = 0.0
         self._charged_ns = 0.0
@@ -118,6 +124,7 @@ class Governor:
         """The first step begins: time counts from here."""
         if self._started_ns is None:
             self._started_ns = self._accrued_since_ns = now_ns
+            self._hooks_before_ns = self._hook_cost_ns()
             self._reschedule(now_ns)
 
     def plan(self, now_ns: int) -> Optional[Plan]:
@@ -216,9 +223,9 @@ class Governor:
         news, self._blocked_by = why != self._blocked_by, why
         return news
 
-    def report(self, now_ns: int, hook_cost_ns: int) -> wire.Governor:
+    def report(self, now_ns: int) -> wire.Governor:
         """The bookkeeping as a message."""
-        elapsed = 0 if self._started_ns is None else max(0, now_ns - self._started_ns)
+        elapsed, hook_cost_ns = self._elapsed_ns(now_ns), self._hook_cost_ns()
         ratio = (self._cost_ns + hook_cost_ns) / elapsed if elapsed else None
         return wire.Governor(
             at_ns=now_ns,
@@ -255,9 +262,20 @@ class Governor:
         elif plan.deep:
             self._deep_first = False
 
+    def _elapsed_ns(self, now_ns: int) -> int:
+        return 0 if self._started_ns is None else max(0, now_ns - self._started_ns)
+
+    def _rate(self, now_ns: int) -> float:
+        """What of the budget is for windows."""
+        elapsed = self._elapsed_ns(now_ns)
+        if self._budget >= 1 or not elapsed:
+            return self._budget
+        hooks_ns = self._hook_cost_ns() - self._hooks_before_ns
+        return max(self._budget / 2, self._budget - hooks_ns / elapsed)
+
     def _accrue(self, now_ns: int) -> None:
         if self._started_ns is not None:
-            self._accrued_ns += self._budget * max(0, now_ns - self._accrued_since_ns)
+            self._accrued_ns += self._rate(now_ns) * max(0, now_ns - self._accrued_since_ns)
             self._accrued_since_ns = now_ns
 
     def _charge(self, cost_ns: int, now_ns: int) -> None:
@@ -273,7 +291,9 @@ class Governor:
             self._not_before_ns = None
             return
         owed = self._charged_ns - self._accrued_ns
-        not_before = self._accrued_since_ns + (int(owed / self._budget) if owed > 0 else 0)
+        not_before = self._accrued_since_ns
+        if owed > 0:
+            not_before += int(owed / self._rate(now_ns))
         if self._last_closed_ns is not None and self._budget < 1:
             not_before = max(not_before, self._last_closed_ns + MIN_SPACING_NS)
         if self._retry_ns is not None:

@@ -55,7 +55,12 @@ class Windows:
         self._tape = context.tape
         self._steps = context.steps
         self._way = way
-        self._governor = Governor(config.budget_ratio, self._steps.median_step_ns, config.deep)
+        self._governor = Governor(
+            config.budget_ratio,
+            self._steps.median_step_ns,
+            config.deep,
+            lambda: context.hook_cost_ns,
+        )
         self._spool = Spool(config.windows_folder)
         self._lock = threading.RLock()
         self._opened: Optional[Opened] = None
@@ -357,7 +362,7 @@ class Windows:
     def _report(self) -> None:
         now = clock.now_ns()
         self._report_ns = now + REPORT_NS
-        self._context.send(self._governor.report(now, self._context.hook_cost_ns))
+        self._context.send(self._governor.report(now))
 
     def _budget_changed(self, ratio: float) -> None:
         self._governor.set_budget(ratio, clock.now_ns())

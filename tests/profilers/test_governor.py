@@ -1,5 +1,6 @@
 """The governor's arithmetic, under a fake clock."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -49,13 +50,15 @@ class Training:
 
     @property
     def ratio(self) -> float:
-        measured = self.governor.report(self.now_ns, 0).measured_ratio
+        measured = self.governor.report(self.now_ns).measured_ratio
         assert measured is not None
         return measured
 
 
-def governor(budget: float, deep: bool = False) -> Governor:
-    return Governor(budget, lambda: 10 * MS, deep)
+def governor(
+    budget: float, deep: bool = False, hook_cost_ns: Callable[[], int] = lambda: 0
+) -> Governor:
+    return Governor(budget, lambda: 10 * MS, deep, hook_cost_ns)
 
 
 def test_a_budget_of_zero_never_opens():
@@ -143,11 +146,11 @@ def test_a_demand_opens_at_once_whatever_the_budget_and_is_not_charged():
     charged = governor(0.01)
     training = Training(charged)
     training.run(1)
-    opens_at = charged.report(training.now_ns, 0).next_window_ns
+    opens_at = charged.report(training.now_ns).next_window_ns
     charged.demand(deep=True, steps=1)
     training.window_ns = 5 * S
     training.run(0.001)
-    report = charged.report(training.now_ns, 0)
+    report = charged.report(training.now_ns)
     assert report.cost_ns >= 5 * S
     assert report.next_window_ns in (opens_at, training.now_ns + MIN_SPACING_NS)
 
@@ -193,7 +196,7 @@ def test_no_window_opens_while_it_says_that_it_is_idle():
     training.run(60.5)
     subject, now = training.governor, training.now_ns
     until = subject.idle_until(now)
-    assert now < until == subject.report(now, 0).next_window_ns
+    assert now < until == subject.report(now).next_window_ns
     assert subject.plan(until - 1) is None
     assert subject.plan(until) is not None
     subject.demand(deep=True, steps=1)
@@ -215,7 +218,7 @@ def test_standing_down_stops_even_demands():
     subject.demand(deep=False, steps=1)
     subject.stand_down("the script's own profiler")
     assert subject.plan(S) is None
-    assert subject.report(S, 0).waiting_for == "the script's own profiler"
+    assert subject.report(S).waiting_for == "the script's own profiler"
     subject.stand_up()
     assert subject.plan(S) is not None
 
@@ -230,14 +233,15 @@ def test_a_lower_budget_counts_from_now_on():
 
 
 def test_the_report_says_what_the_hooks_cost_too():
-    training = Training(governor(0.01))
+    training = Training(governor(0.01, hook_cost_ns=lambda: 3 * S))
     training.run(30)
-    report = training.governor.report(training.now_ns, hook_cost_ns=3 * S)
+    report = training.governor.report(training.now_ns)
+    assert report.hook_cost_ns == 3 * S
     assert report.measured_ratio == pytest.approx(
         (report.cost_ns + 3 * S) / (training.now_ns - 5 * S)
     )
     soon = training.opened_ns[-1] + training.step_ns + training.window_ns
-    assert training.governor.report(soon, 0).waiting_for == "budget"
+    assert training.governor.report(soon).waiting_for == "budget"
 
 
 def test_short_steps_are_traced_by_the_handful():
@@ -252,3 +256,18 @@ def test_the_slowdown_is_clamped():
     assert slowdown_ns(8 * MS, 1, 10 * MS) == 0
     assert slowdown_ns(25 * MS, 2, 10 * MS) == 5 * MS
     assert slowdown_ns(900 * S, 1, 10 * MS) == 30 * MS
+
+
+@pytest.mark.parametrize(
+    ("hooks", "windows"), [(0.0, 0.01), (0.002, 0.008), (0.005, 0.005), (0.1, 0.005)]
+)
+def test_hooks_are_paid_from_the_budget_but_leave_half_of_it_to_windows(
+    hooks: float, windows: float
+) -> None:
+    made: list[Training] = []
+    training = Training(governor(0.01, hook_cost_ns=lambda: int(hooks * (made[0].now_ns - 5 * S))))
+    made.append(training)
+    training.run(600)
+    report = training.governor.report(training.now_ns)
+    assert report.cost_ns / report.elapsed_ns == pytest.approx(windows, rel=0.02)
+    assert training.ratio == pytest.approx(windows + hooks, rel=0.02)

@@ -6,18 +6,24 @@ from collections.abc import Iterator
 
 from fwtop.analysis.finders.facts import Facts, Finding
 from fwtop.formatting import format_ratio, plural
+from fwtop.recording.model import Governor
 
 OVER_BUDGET = 1.5
 """Times the budget; a single window may pass it a little, and the governor then waits."""
 ENOUGH_WINDOWS = 2
 
 
+def is_over_budget(governor: Governor) -> bool:
+    """Whether watching costs notably more than it may."""
+    if governor.measured_ratio is None or governor.windows < ENOUGH_WINDOWS:
+        return False
+    return governor.measured_ratio > OVER_BUDGET * governor.budget_ratio
+
+
 def overhead(facts: Facts) -> Iterator[Finding]:
     """Windows and hooks cost more than they may."""
     governor = facts.governor
-    if governor is None or governor.measured_ratio is None or governor.windows < ENOUGH_WINDOWS:
-        return
-    if governor.measured_ratio <= OVER_BUDGET * governor.budget_ratio:
+    if governor is None or governor.measured_ratio is None or not is_over_budget(governor):
         return
     yield Finding(
         code="over_budget",

@@ -6,6 +6,7 @@ import signal
 
 from textual.strip import Strip
 
+from fwtop.analysis.finders.recorder import is_over_budget
 from fwtop.formatting import (
     UNKNOWN,
     format_command,
@@ -138,7 +139,7 @@ def _overhead(snapshot: Snapshot) -> Row:
     governor = worst_governor(snapshot)
     if governor is None:
         return []
-    over = governor.measured_ratio is not None and governor.measured_ratio > governor.budget_ratio
+    over = is_over_budget(governor)
     return [
         ("overhead ", "dim"),
         (format_ratio(governor.measured_ratio), "strong warn" if over else "strong"),
