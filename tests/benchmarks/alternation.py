@@ -72,8 +72,10 @@ class Pace:
     """How long it takes."""
 
     cycles: int
-    slice_s: float = 0.25
-    """The machine's mood lasts longer, and stopping and caches are still few of some 50 steps."""
+    slice_s: float = 0.5
+    """The machine's mood lasts longer, and stopping and caches are still few of some 100 steps. A
+    slice begins with a round of fwtop's sender, which has slept over its time: one more than in so
+    long a stretch of an ordinary run."""
     warm_up_s: float = 7.0
 
 

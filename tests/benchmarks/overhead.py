@@ -4,13 +4,14 @@ The scripts run by turns (see `alternation`): plain, fwtop, plain again, fwtop w
 so on. A slice is compared with the plain ones before and after it, and a repeat's figure is the
 ratio of the means (`ratios`); the interval is a bootstrap one over the slices of all repeats. Each
 repeat starts the scripts anew, every other one in the opposite order, because where a process
-happens to lie in memory makes it faster or slower by a percent or more; larger pages, on all sides
-alike, make that less. "plain again" against plain is the same script twice: what the method says
-where there is nothing to find, and so the smallest difference that it can tell.
+happens to lie in memory makes it faster or slower by a percent or more: many short starts tell more
+than a few long ones, and larger pages, on all sides alike, make that less. "plain again" against
+plain is the same script twice: what the method says where there is nothing to find, and so the
+smallest difference that it can tell.
 
 fwtop's budget is a share of the wall time, of which each script runs only a part: what is asked for
-is that part of 1 %, so that windows take 1 % of the time in which the script runs. What they then
-took of it is read from the recording, and given.
+is that part of 1 %, so that windows and hooks may take 1 % of the time in which the script runs.
+What windows then took of it is read from the recording, and given.
 
 Step times are the script's own. The median step says more than the mean what the hooks cost (and
 nothing of windows, which are in few steps) where others use the machine. CPU time is that of all
@@ -40,7 +41,7 @@ PLAINS = ("plain", "plain again")
 VARIANTS = ("fwtop", "fwtop-0")
 BUDGET = 0.01
 BARS = {"fwtop": 1.02, "fwtop-0": 1.005}
-"""The default budget of 1 %, and as much again for the hooks; without windows, the hooks alone."""
+"""Twice the default budget of 1 %; without windows, the hooks alone."""
 LARGE_PAGES = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
 MEASURES: dict[str, Callable[[Slice], float]] = {
     "mean step": lambda taken: taken.step_s,
@@ -51,8 +52,8 @@ MEASURES: dict[str, Callable[[Slice], float]] = {
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """How long."""
-    parser.add_argument("--overhead-cycles", type=int, default=50, help="of each start")
-    parser.add_argument("--overhead-repeats", type=int, default=5, help="starts of the scripts")
+    parser.add_argument("--overhead-cycles", type=int, default=10, help="of each start")
+    parser.add_argument("--overhead-repeats", type=int, default=12, help="starts of the scripts")
 
 
 @dataclass(frozen=True)

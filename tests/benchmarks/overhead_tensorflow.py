@@ -20,8 +20,8 @@ KINDS = {"fit": "fit", "loop": "custom loop"}
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """How long, and how often."""
-    parser.add_argument("--tensorflow-cycles", type=int, default=50, help="of each start")
-    parser.add_argument("--tensorflow-repeats", type=int, default=5, help="starts of the scripts")
+    parser.add_argument("--tensorflow-cycles", type=int, default=10, help="of each start")
+    parser.add_argument("--tensorflow-repeats", type=int, default=8, help="starts of the scripts")
 
 
 def measure(options: argparse.Namespace) -> Outcome:
