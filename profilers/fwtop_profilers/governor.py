@@ -99,6 +99,7 @@ class Governor:
         self._demands: Deque[Plan] = deque()
         self._started_ns: Optional[int] = None
         self._hooks_before_ns = 0
+        self._hooks_ratio = 0.0
         self._accrued_since_ns = 0
         self._accrued_ns = 0.0
         self._charged_ns = 0.0
@@ -265,18 +266,20 @@ class Governor:
     def _elapsed_ns(self, now_ns: int) -> int:
         return 0 if self._started_ns is None else max(0, now_ns - self._started_ns)
 
-    def _rate(self, now_ns: int) -> float:
-        """What of the budget is for windows."""
-        elapsed = self._elapsed_ns(now_ns)
-        if self._budget >= 1 or not elapsed:
+    @property
+    def _rate(self) -> float:
+        """What of the budget is for windows, by what hooks took of late."""
+        if self._budget >= 1:
             return self._budget
-        hooks_ns = self._hook_cost_ns() - self._hooks_before_ns
-        return max(self._budget / 2, self._budget - hooks_ns / elapsed)
+        return max(self._budget / 2, self._budget - self._hooks_ratio)
 
     def _accrue(self, now_ns: int) -> None:
         if self._started_ns is not None:
-            self._accrued_ns += self._rate(now_ns) * max(0, now_ns - self._accrued_since_ns)
-            self._accrued_since_ns = now_ns
+            elapsed, hooks_ns = max(0, now_ns - self._accrued_since_ns), self._hook_cost_ns()
+            if elapsed:
+                self._hooks_ratio = (hooks_ns - self._hooks_before_ns) / elapsed
+            self._accrued_ns += self._rate * elapsed
+            self._accrued_since_ns, self._hooks_before_ns = now_ns, hooks_ns
 
     def _charge(self, cost_ns: int, now_ns: int) -> None:
         self._accrue(now_ns)
@@ -293,7 +296,7 @@ class Governor:
         owed = self._charged_ns - self._accrued_ns
         not_before = self._accrued_since_ns
         if owed > 0:
-            not_before += int(owed / self._rate(now_ns))
+            not_before += int(owed / self._rate)
         if self._last_closed_ns is not None and self._budget < 1:
             not_before = max(not_before, self._last_closed_ns + MIN_SPACING_NS)
         if self._retry_ns is not None:
