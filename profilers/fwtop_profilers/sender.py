@@ -69,6 +69,8 @@ class Sender:
         """Asked for messages at each tick while connected, on the thread."""
         self.finishers: List[Callable[[], None]] = []
         """Called once, at the process's end, before the last messages are collected."""
+        self.on_failure: Callable[[str, BaseException], None] = lambda what, error: None
+        """Told when a source, a finisher or a timer raised; a timer is off then."""
         self._every: List[List[Any]] = []
         self._path = socket_path
         self._hello = hello
@@ -146,7 +148,7 @@ class Sender:
             return
         self._stopped = True
         for finish in self.finishers:
-            _quietly(finish)
+            self._runs("finisher", finish)
         self._reason = reason
         self._deadline_ns = now_ns() + int(FLUSH_S * 1e9)
         self._stopping = True
@@ -252,7 +254,7 @@ class Sender:
         for timer in self._every:
             if now >= timer[1] and timer[0] and not stopping:
                 timer[1] = now + timer[0]
-                if not _quietly(timer[2]):
+                if not self._runs("timer", timer[2]):
                     timer[0] = 0
         queue = self._queue
         self._has_news = bool(queue)
@@ -264,8 +266,9 @@ class Sender:
             try:
                 for message in source():
                     self._put(message)
-            except Exception:
+            except Exception as error:
                 self._messages_dropped += 1
+                self.on_failure("source", error)
         losses = (self._messages_dropped, self._bytes_dropped)
         if losses != self._losses_told and (now >= self._losses_at or stopping):
             self._losses_told, self._losses_at = losses, now + LOSSES_EVERY_NS
@@ -350,6 +353,15 @@ class Sender:
                 self._messages_dropped += 1
         return None
 
+    def _runs(self, what: str, task: Callable[[], None]) -> bool:
+        """Run what is others'; what it raises is told of, and whether it did."""
+        try:
+            task()
+        except Exception as error:
+            self.on_failure(what, error)
+            return False
+        return True
+
     # --- the descriptor --------------------------------------------------------------------------
 
     def _is_ours(self, link: socket.socket) -> bool:
@@ -374,14 +386,6 @@ class Sender:
         link, self._socket = self._socket, None
         if link is not None:
             self._drop_descriptor(link)
-
-
-def _quietly(task: Callable[[], Any]) -> bool:
-    try:
-        task()
-    except Exception:
-        return False
-    return True
 
 
 def _unread_bytes(link: socket.socket) -> Optional[int]:

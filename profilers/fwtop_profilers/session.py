@@ -44,6 +44,7 @@ class Session:
         self.tape = Tape(settings.step_on)
         self.steps = self.tape.steps
         self.context = Context(settings, self.sender, self.tape)
+        self.sender.on_failure = self.context.fail
         self._follow_steps()
         marks.receiver = self._mark
         atexit.register(self._end, "exit")
@@ -166,8 +167,8 @@ class Session:
     def _end(self, reason: str) -> None:
         try:
             self.sender.stop(reason)
-        except Exception:
-            return
+        except Exception as error:  # the process ends; counted, for there is nobody left to tell
+            self.context.fail("end", error)
 
     def _end_with_multiprocessing(self) -> None:
         """Children of multiprocessing end by os._exit, past atexit, but run its finalizers.

@@ -39,7 +39,7 @@ def start() -> None:
             import_hook.when_imported(name, _imported)
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=_forked)
-    except Exception:
+    except Exception:  # the process's edge: before a framework there is nobody to tell
         return
 
 
@@ -56,8 +56,9 @@ def _imported(module: ModuleType) -> None:
 def _forked() -> None:
     global _is_forked
     _is_forked = True
-    try:
-        if session is not None:
-            session.forked()
-    except Exception:
+    if session is None:
         return
+    try:
+        session.forked()
+    except Exception as error:
+        session.context.fail("fork", error)

@@ -20,6 +20,7 @@ from _thread import get_ident
 from typing import Any, Callable, Optional
 
 from fwtop_profilers import clock, wire
+from fwtop_profilers.framework_windows import FrameworkWindows
 from fwtop_profilers.governor import Governor, Plan
 from fwtop_profilers.opened_window import BusyError, Opened, Way, in_words
 from fwtop_profilers.probe import Context
@@ -37,17 +38,8 @@ MAX_END_WAIT_S = 10.0
 """At the process's end for a trace that C++ is saving without the GIL: it must not be torn down."""
 
 
-class Windows:
+class Windows(FrameworkWindows):
     """The trace windows of one process."""
-
-    hook = "windows"
-    """The guard's name."""
-    framework = ""
-    """Windows open at this framework's steps alone, where it is known whose they are."""
-    trace_format = ""
-    suffix = ""
-    ends_on_any_thread = False
-    """Whether a trace can be ended by a thread that has not started it."""
 
     def __init__(self, context: Context, way: Way) -> None:
         config = context.config
@@ -73,29 +65,6 @@ class Windows:
         self._flag_next = False
         self._off = False
         self._pid = os.getpid()
-
-    # --- the framework's ------------------------------------------------------------------------
-
-    def _start(self, opened: Opened) -> None:
-        """Begin to record. Raises BusyError, or what the profiler raises."""
-        raise NotImplementedError
-
-    def _others_running(self) -> str:
-        """Which profiler of the script's is on or may start at any moment, in words; '' if none."""
-        return ""
-
-    def _install_others(self) -> None:
-        """Notice from now on when the script starts a profiler of its own."""
-
-    def _uninstall_others(self) -> None:
-        """No more."""
-
-    def _is_ours(self, ours: bool) -> None:
-        """What the profiler is told from here on is told by us, or no longer."""
-
-    def _device_event(self) -> Any:
-        """An event that the device passes when it has finished the traced steps, or None."""
-        return None
 
     # --- installing -----------------------------------------------------------------------------
 

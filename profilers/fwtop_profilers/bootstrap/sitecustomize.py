@@ -23,12 +23,9 @@ def _load_probe(folder: str) -> None:
     spec.submodule_search_locations = [folder]
     module = module_from_spec(spec)
     sys.modules[name] = module
-    try:
-        loader.exec_module(module)
-        from fwtop_profilers import startup
-    except Exception:
-        sys.modules.pop(name, None)
-        raise
+    loader.exec_module(module)
+    from fwtop_profilers import startup
+
     startup.start()
 
 
@@ -37,8 +34,8 @@ def _start() -> None:
     sys.path[:] = [folder for folder in sys.path if folder.rstrip("/") != here]
     try:
         _load_probe(here.rpartition("/")[0])
-    except Exception:  # the script runs as if fwtop were not there
-        pass
+    except Exception:  # the script runs as if fwtop were not there; there is nobody to tell yet
+        sys.modules.pop("fwtop_profilers", None)
 
 
 def _give_way() -> None:
