@@ -99,6 +99,7 @@ class Governor:
         self._demands: Deque[Plan] = deque()
         self._started_ns: Optional[int] = None
         self._hooks_before_ns = 0
+        self._hooks_at_start_ns = 0
         self._hooks_ratio = 0.0
         self._accrued_since_ns = 0
         self._accrued_ns = 0.0
@@ -125,7 +126,7 @@ class Governor:
         """The first step begins: time counts from here."""
         if self._started_ns is None:
             self._started_ns = self._accrued_since_ns = now_ns
-            self._hooks_before_ns = self._hook_cost_ns()
+            self._hooks_before_ns = self._hooks_at_start_ns = self._hook_cost_ns()
             self._reschedule(now_ns)
 
     def plan(self, now_ns: int) -> Optional[Plan]:
@@ -226,7 +227,8 @@ class Governor:
 
     def report(self, now_ns: int) -> wire.Governor:
         """The bookkeeping as a message."""
-        elapsed, hook_cost_ns = self._elapsed_ns(now_ns), self._hook_cost_ns()
+        elapsed = self._elapsed_ns(now_ns)
+        hook_cost_ns = self._hook_cost_ns() - self._hooks_at_start_ns  # imports are no steps
         ratio = (self._cost_ns + hook_cost_ns) / elapsed if elapsed else None
         return wire.Governor(
             at_ns=now_ns,
