@@ -47,6 +47,7 @@ class WholeSteps(CompiledCalls):
         """Whether the user has said what a step is."""
         self._batch_open = False
         self._judging_from: Optional[int] = None
+        """When the batch of evaluation or prediction began that is under way."""
         self._judged_ns: Optional[int] = None
         self._holds_batches = False
         self._calls: List[int] = []
@@ -187,11 +188,6 @@ class WholeSteps(CompiledCalls):
             return self.source == "forward" or (self.source == "input" and not self.trained)
         return not self.trained
 
-    @property
-    def judges(self) -> bool:
-        """Whether a batch of evaluation or prediction beside training is under way."""
-        return self._judging_from is not None and self.trained
-
     def interrupted(self) -> None:
         """What runs from here to the next batch or computation is in no step."""
         self._judged_ns = now = self.at_ns
@@ -199,6 +195,10 @@ class WholeSteps(CompiledCalls):
             self._in_gap = True
             for listener in self.on_gap:
                 self._call(listener, now)
+
+    def input_begin(self, key: int, training: bool = True) -> None:
+        """As in `steps`; what a batch of evaluation beside training fetches is not trained on."""
+        super().input_begin(key, training and (self._judging_from is None or not self.trained))
 
     # --- a model's calls ------------------------------------------------------------------------
 

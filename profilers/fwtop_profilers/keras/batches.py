@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any, Callable, Dict, Optional
 
 from fwtop_profilers.guard import Guard
 from fwtop_profilers.tape import Tape
-from fwtop_profilers.wraps import Begins, never, wrap_call
+from fwtop_profilers.wraps import hide, never, wrap_call
 
 Hook = Callable[..., Any]
 Wrap = Callable[[Hook], Hook]
@@ -73,8 +74,8 @@ class Batches:
         found = {
             "on_train_begin": self._before(self._fit_begins),
             "on_train_end": self._after(self._fit_ends),
-            "on_train_batch_begin": self._telling(self._batch_begins),
-            "on_train_batch_end": self._telling(self._batch_ends),
+            "on_train_batch_begin": self._noting(self.batch_begins),
+            "on_train_batch_end": self._noting(self.batch_ends),
         }
         for kind in ("test", "predict"):
             found["on_%s_begin" % kind] = self._before(self._judging_begins)
@@ -85,7 +86,6 @@ class Batches:
 
     def _fit_begins(self, callbacks: Any, batch: int) -> None:
         global _latest
-        self._sizes, _latest = Sizes(_latest), None
         self._steps.framework = self._backend()
         model = vars(callbacks).get("_model") or vars(callbacks).get("model")
         together = getattr(model, "steps_per_execution", getattr(model, "_steps_per_execution", 1))
@@ -93,25 +93,20 @@ class Batches:
         detail = "Keras fit"
         if together > 1:
             detail += ", %d batches an execution: each step holds so many" % together
-        self._tape.loop_begins(detail)
+        self._tape.loop_begins(detail)  # so what was noted of the fit before is over
+        self._sizes, _latest = Sizes(_latest), None
 
     def _fit_ends(self, callbacks: Any, batch: int) -> None:
         self._tape.fit_end()
 
-    def _batch_begins(self, callbacks: Any, args: Any, kwargs: Any) -> None:
-        self._first = _batch(args, kwargs)
-        tape = self._tape
-        at_ns = tape.clock()
-        tape.append((self._steps.batch_begin, at_ns, tape.thread(), "", ()))
-        if at_ns >= tape.due_ns:
-            tape.play()
+    def batch_begins(self, batch: int) -> None:
+        """A rule of the tape's: a training batch begins, or several of one execution."""
+        self._first = batch
+        self._steps.batch_begin()
 
-    def _batch_ends(self, callbacks: Any, args: Any, kwargs: Any) -> None:
-        tape, samples = self._tape, self._sizes.of(self._first, _batch(args, kwargs))
-        at_ns = tape.clock()
-        tape.append((self._steps.batch_end, at_ns, tape.thread(), "", (samples,)))
-        if at_ns >= tape.due_ns:
-            tape.play()
+    def batch_ends(self, batch: int) -> None:
+        """A rule of the tape's: it has ended, `batch` being the last of them."""
+        self._steps.batch_end(self._sizes.of(self._first, batch))
 
     def _judging_begins(self, callbacks: Any, batch: int) -> None:
         global _latest
@@ -131,12 +126,39 @@ class Batches:
     def _judged_ends(self, callbacks: Any, batch: int) -> None:
         self._tape.judge_end(self._judged.of(self._first_judged, batch))
 
-    def _before(self, listener: Listener) -> Wrap:
-        return self._telling(
-            lambda callbacks, args, kwargs: listener(callbacks, _batch(args, kwargs))
-        )
+    def _noting(self, rule: Callable[[int], None]) -> Wrap:
+        """What is called in each step notes its batch itself (see `tape`)."""
+        tape, guard = self._tape, self._guard
+        append, clock, thread = tape.append, tape.clock, tape.thread
 
-    def _telling(self, begins: Begins) -> Wrap:
+        def wrap(original: Hook) -> Hook:
+            @functools.wraps(original)
+            def called(self: Any, *args: Any, **kwargs: Any) -> Any:
+                if not guard.off:
+                    try:
+                        batch = args[0] if args else kwargs.get("batch")
+                        if type(batch) is not int:
+                            batch = number(batch) or 0
+                        at_ns = clock()
+                        append((rule, at_ns, thread(), "", (batch,)))
+                        if at_ns >= tape.due_ns:
+                            tape.play()
+                    except Exception as error:
+                        guard.fail(error)
+                try:
+                    return original(self, *args, **kwargs)
+                except BaseException as raised:
+                    hide(raised)
+                    raise
+
+            return called
+
+        return wrap
+
+    def _before(self, listener: Listener) -> Wrap:
+        def begins(callbacks: Any, args: Any, kwargs: Any) -> None:
+            listener(callbacks, number(args[0] if args else kwargs.get("batch")) or 0)
+
         return lambda original: wrap_call(original, begins, never, self._guard)
 
     def _after(self, listener: Listener) -> Wrap:
@@ -147,12 +169,6 @@ class Batches:
             listener(callbacks, 0)
 
         return lambda original: wrap_call(original, begins, ends, self._guard)
-
-
-def _batch(args: Any, kwargs: Any) -> int:
-    """The number of the batch that a callback is called with."""
-    batch = args[0] if args else kwargs.get("batch")
-    return batch if type(batch) is int else number(batch) or 0
 
 
 def number(value: Any) -> Optional[int]:

@@ -92,7 +92,7 @@ class TensorFlowProbe(FrameworkProbe):
         self._patches.replace(
             _loaded(FUNCTION).Function,
             "__call__",
-            lambda original: wraps.wrap_call(original, calls.begins, calls.ends, guard),
+            lambda original: calls.wrap(original, guard),
         )
         return "Function.__call__"
 

@@ -25,7 +25,10 @@ ASSIGNED = 8
 DYNAMIC = 16
 """XLA compiles it for each shape of its arguments, though it is traced once."""
 _MAX_DEPTH = 64
-_MAIN_THREAD = threading.main_thread().ident
+_OPS = "tensorflow.python.framework.ops"
+_CONTEXT = "tensorflow.python.eager.context"
+_BY_DEFAULT = "default_execution_mode"
+MAIN_THREAD = threading.main_thread().ident or 0
 """It runs no replica; asked for first, for this is asked at each call of a function."""
 
 
@@ -34,7 +37,7 @@ def is_eager() -> bool:
 
     What `executing_eagerly` returns, past its three calls: each hook asks for it.
     """
-    module: Any = sys.modules.get("tensorflow.python.eager.context")
+    module: Any = sys.modules.get(_CONTEXT)
     if module is None:
         return True
     try:
@@ -43,9 +46,31 @@ def is_eager() -> bool:
         return bool(module.executing_eagerly())
 
 
+class MayTrace:
+    """What a hook of each step asks before `is_eager`, which takes such a hook two microseconds:
+    where no graph is open on this thread, and eager is what TensorFlow begins with, it is eager."""
+
+    __slots__ = ("context", "graphs")
+
+    def __init__(self) -> None:
+        ops, context = sys.modules.get(_OPS), sys.modules.get(_CONTEXT)
+        known = hasattr(ops, "_default_graph_stack") and hasattr(context, _BY_DEFAULT)
+        self.graphs: Any = getattr(ops, "_default_graph_stack", None) if known else _Unknown
+        """`.stack`: those that are open on the thread that asks."""
+        self.context: Any = context if known else _Unknown
+        """`.default_execution_mode`: 0 in a script that has gone back to TensorFlow 1's graphs."""
+
+
+class _Unknown:
+    """Of another version: `is_eager` is to be asked."""
+
+    stack = (None,)
+    default_execution_mode = 0
+
+
 def mark_open_graphs(holds: int) -> None:
     """The graph under construction on this thread, and those around it, hold so much."""
-    ops: Any = sys.modules["tensorflow.python.framework.ops"]
+    ops: Any = sys.modules[_OPS]
     mark_graph(ops.get_default_graph(), holds)
 
 
@@ -86,7 +111,7 @@ def other_replica(tape: Tape) -> bool:
     MirroredStrategy runs each replica's eager code on a thread of its own, one after the other,
     while the training thread waits.
     """
-    if get_ident() == _MAIN_THREAD:
+    if get_ident() == MAIN_THREAD:
         return False
     thread = threading.current_thread()
     if type(thread).__name__ != "_MirroredReplicaThread":

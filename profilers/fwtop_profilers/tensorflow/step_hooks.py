@@ -7,6 +7,8 @@ pass untouched.
 
 from __future__ import annotations
 
+import functools
+import sys
 from typing import Any, Callable, Optional, Tuple
 
 from fwtop_profilers import wire
@@ -16,12 +18,16 @@ from fwtop_profilers.tensorflow import graphs
 from fwtop_profilers.tensorflow.graphs import ASSIGNED, DYNAMIC, GRADIENTS, UPDATE
 from fwtop_profilers.tensorflow.hand_updates import HandUpdates
 from fwtop_profilers.tensorflow.tracing import Tracing
-from fwtop_profilers.wraps import Begins, Ends, wrap_fetch
+from fwtop_profilers.wraps import Begins, Ends, hide, wrap_fetch
 
 Hook = Callable[..., Any]
 
 BOUNDARY = GRADIENTS | UPDATE
+EAGER_RUN = "tensorflow.python.eager.polymorphic_function.eager_function_run"
 
+KNOWN = "_fwtop_known"
+"""Attribute of a function that holds an update: how many traces there had been when that was found,
+the key that its calls are told by, and what the traces took."""
 Call = Tuple[int, int, bool, int, int, Any]
 """A call of a tf.function that is under way: when it began, what the function held then, whether it
 is a model's forward, how many traces there had been and what they took, and its arguments (XLA
@@ -36,25 +42,87 @@ class FunctionCalls:
         self._steps = tape.steps
         self._tracing = tracing
         self._updates = updates
+        self._may_trace = graphs.MayTrace()
+        self._eager_run: Any = sys.modules[EAGER_RUN]
 
-    def begins(self, function: Any, args: Any, kwargs: Any) -> Optional[Call]:
+    def wrap(self, original: Hook, guard: Guard) -> Hook:
+        """`Function.__call__`, told of.
+
+        Nearly all calls are like the one before: of a function that is known to hold an update, and
+        nothing was traced since. Those are noted here; what such a hook touches in each step, and
+        the framework's work has driven from the caches, is most of its cost.
+        """
+        tape, tracing, may_trace, eager_run = (
+            self._tape, self._tracing, self._may_trace, self._eager_run,
+        )  # fmt: skip
+        append, clock, thread = tape.append, tape.clock, tape.thread
+        begin, end = tape.steps.update_begin, tape.steps.update_end
+        begins, ends = self._begins, self._ends
+
+        @functools.wraps(original)
+        def called(self: Any, *args: Any, **kwargs: Any) -> Any:
+            call = known = None
+            if not guard.off:
+                try:
+                    known = getattr(self, KNOWN, None)
+                    if (
+                        known is None
+                        or known[0] != tracing.count
+                        or may_trace.graphs.stack
+                        or thread() != graphs.MAIN_THREAD
+                        or eager_run.RUN_FUNCTIONS_EAGERLY
+                    ):
+                        known, call = None, begins(self, args, kwargs)
+                    else:
+                        began_ns = clock()
+                        append((begin, began_ns, graphs.MAIN_THREAD, "tensorflow", known[1]))
+                        if began_ns >= tape.due_ns:
+                            tape.play()
+                except Exception as error:
+                    guard.fail(error)
+            try:
+                return original(self, *args, **kwargs)
+            except BaseException as raised:
+                hide(raised)
+                raise
+            finally:
+                try:
+                    if known is not None and known[0] == tracing.count:
+                        at_ns = clock()
+                        append((end, at_ns, graphs.MAIN_THREAD, "", known[1]))
+                        if at_ns >= tape.due_ns:
+                            tape.play()
+                    elif known is not None:
+                        ends(self, (began_ns, UPDATE, False, known[0], known[2], (args, kwargs)))
+                    elif call is not None:
+                        ends(self, call)
+                except Exception as error:
+                    guard.fail(error)
+
+        return called
+
+    def _begins(self, function: Any, args: Any, kwargs: Any) -> Optional[Call]:
         """A call of `function` begins; None where it says nothing."""
-        tape, steps, tracing = self._tape, self._steps, self._tracing
-        holds = graphs.holds(function._function_cache)
-        if not graphs.is_eager():
-            if holds:
-                graphs.mark_open_graphs(holds)
+        tape, tracing, may_trace = self._tape, self._tracing, self._may_trace
+        holds = getattr(function._function_cache._primary, graphs.MARK, 0)  # graphs.holds, inline
+        if may_trace.graphs.stack or not may_trace.context.default_execution_mode:
+            if not graphs.is_eager():
+                if holds:
+                    graphs.mark_open_graphs(holds)
+                return None
+        by = tape.thread()
+        if self._eager_run.RUN_FUNCTIONS_EAGERLY:
             return None
-        if function._run_functions_eagerly or graphs.other_replica(tape):
+        if by != graphs.MAIN_THREAD and graphs.other_replica(tape):
             return None
         began_ns = tape.clock()
+        steps = self._steps
         is_forward = (steps.is_chosen or not holds & BOUNDARY) and steps.counts_forwards
         if is_forward:
             steps.framework = "tensorflow"
             tape.forward_begin(id(function))
         elif holds & UPDATE:
-            key = (id(function),)
-            tape.append((steps.update_begin, began_ns, tape.thread(), "tensorflow", key))
+            tape.append((steps.update_begin, began_ns, by, "tensorflow", (id(function),)))
             if began_ns >= tape.due_ns:
                 tape.play()
         elif holds & GRADIENTS:
@@ -62,7 +130,7 @@ class FunctionCalls:
             tape.gradients_begin()
         return began_ns, holds, is_forward, tracing.count, tracing.traced_ns, (args, kwargs)
 
-    def ends(self, function: Any, call: Call) -> None:
+    def _ends(self, function: Any, call: Call) -> None:
         """It has ended, or raised."""
         tape, tracing = self._tape, self._tracing
         began_ns, holds, is_forward, traces, traced_ns, given = call
@@ -80,10 +148,9 @@ class FunctionCalls:
         if is_forward and self._steps.is_chosen:
             return
         if holds & UPDATE:
-            at_ns = tape.clock()
-            tape.append((tape.steps.update_end, at_ns, tape.thread(), "", (id(function),)))
-            if at_ns >= tape.due_ns:
-                tape.play()
+            tape.update_end(id(function))
+            if not holds & DYNAMIC and not self._steps.is_chosen:
+                setattr(function, KNOWN, (tracing.count, (id(function),), tracing.traced_ns))
         elif holds & GRADIENTS:
             tape.gradients_end()
         elif holds & ASSIGNED:
@@ -125,16 +192,23 @@ def _is_backward(tape: Tape) -> bool:
 def wrap_next(original: Hook, tape: Tape, guard: Guard) -> Hook:
     """An iterator's `__next__`, with its wait and the size of its batch told; not its tracing."""
 
-    steps = tape.steps
+    may_trace = graphs.MayTrace()
 
     def trains() -> Optional[bool]:
-        return not steps.judges if graphs.is_eager() else None
+        return None if may_trace.graphs.stack and not graphs.is_eager() else True
 
     return wrap_fetch(original, tape, guard, trains, samples_of)
 
 
 def samples_of(batch: Any, depth: int = 0) -> Optional[int]:
     """The leading dimension of the first tensor with one; None where there is none."""
+    first = batch[0] if type(batch) is tuple and batch else batch
+    if type(first).__name__ == "EagerTensor":  # nearly always
+        sizes = first._shape_tuple()  # `shape` makes an object, and one for each dimension
+        if sizes:
+            return int(sizes[0])
+        if first is batch:
+            return None
     if depth > 4:
         return None
     if isinstance(batch, dict):
@@ -148,9 +222,6 @@ def samples_of(batch: Any, depth: int = 0) -> Optional[int]:
     if type(batch).__name__ == "PerReplica":
         each = [samples_of(value, depth + 1) for value in batch.values]
         return None if None in each else sum(count for count in each if count is not None)
-    if type(batch).__name__ == "EagerTensor":
-        sizes = batch._shape_tuple()  # `shape` makes an object, and one for each dimension
-        return int(sizes[0]) if sizes else None
     shape = getattr(batch, "shape", None)
     rank = getattr(shape, "rank", None)
     return int(shape[0]) if rank and shape is not None and shape[0] is not None else None
