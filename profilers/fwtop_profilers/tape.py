@@ -1,6 +1,6 @@
 """What hooks note at each boundary, and when the rules of steps learn of it.
 
-Owns the tape between a framework's hooks and `WholeSteps`. A hook appends one row: which boundary,
+Owns the tape between a framework's hooks and `PlainSteps`. A hook appends one row: which boundary,
 when, on which thread. The rules run over the rows later, on the sender's thread, which plays the
 tape at each of its rounds; the time and the thread that they go by are the row's. Between two
 boundaries a training step empties the caches, so rules that run at each of them cost a step of 5 ms
@@ -23,7 +23,7 @@ from collections import deque
 from typing import Any, Callable, Deque, Dict, List, Optional, Set, Tuple, TypeVar, cast
 
 from fwtop_profilers.clock import now_ns
-from fwtop_profilers.whole_steps import WholeSteps
+from fwtop_profilers.plain_steps import PLAIN_ROWS, PlainSteps
 
 LATEST_NS = 1_000_000_000
 """A row is played by its own thread after so long, if the sender's thread has not come to it."""
@@ -60,7 +60,7 @@ class Tape:
         self.thread = thread
         self._rows: Deque[Row] = deque()
         self.append = self._rows.append
-        self.steps = steps = WholeSteps(step_on)
+        self.steps = steps = PlainSteps(step_on)
         """The rules, and what they have found. Touched by whoever plays the tape."""
         self.wakes: List[Callable[[], int]] = []
         """When each listener wants to be told at once, in monotonic ns."""
@@ -182,6 +182,15 @@ class Tape:
         rows, steps, stands_for, off = self._rows, self.steps, self._stands_for, self._off
         popleft, played = rows.popleft, 0
         while rows:
+            if len(rows) >= PLAIN_ROWS and not off:
+                try:
+                    taken = steps.take_plain(rows, self.due_ns)
+                except Exception as error:
+                    self._failed("plain steps", error)
+                    continue
+                if taken:
+                    played += taken
+                    continue
             rule, at_ns, by, framework, args = rows[0]
             steps.at_ns = at_ns
             steps.by = stands_for.get(by, by) if stands_for else by

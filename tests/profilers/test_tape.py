@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from fwtop_profilers import wire
 from fwtop_profilers.clock import NEVER_NS
+from fwtop_profilers.plain_steps import PlainSteps
 from fwtop_profilers.step_rules import LONELY_OPTIMIZER_STEPS
 from fwtop_profilers.tape import LATEST_NS, Tape
 
@@ -167,10 +168,10 @@ def test_what_a_hook_asks_for_next_is_known() -> None:
     loop.begin()
     loop.step()
     loop.tape.judge_begin()
-    assert loop.tape.steps.judges
+    assert loop.tape.steps._judging_from is not None
     assert [index for index, _ in loop.ended] == [0, 1]
     loop.tape.judge_end()
-    assert not loop.tape.steps.judges
+    assert loop.tape.steps._judging_from is None
 
 
 def test_another_thread_does_not_hurry_the_training_one() -> None:
@@ -265,6 +266,34 @@ def test_calls_are_counted_and_priced() -> None:
     assert loop.tape.cost_ns == 6_500
 
 
+@pytest.mark.parametrize("kind", ["train", "compiled"])
+def test_plain_steps_take_the_short_cut(kind: str) -> None:
+    taken: list[int] = []
+    original = PlainSteps.take_plain
+
+    def take_plain(steps: PlainSteps, *args: Any) -> int:
+        taken.append(original(steps, *args))
+        return taken[-1]
+
+    with patch.object(PlainSteps, "take_plain", take_plain):
+        run([(kind, ADAM, 20)], NEVER_NS, 1)
+    assert sum(map(bool, taken)) >= 16
+
+
+def test_a_short_cut_that_fails_is_left_to_the_rules() -> None:
+    loop = Loop()
+    failures: list[str] = []
+    loop.tape.on_failure = lambda subject, error: failures.append(subject)
+    loop.begin()
+    with patch.object(PlainSteps, "take_plain", side_effect=ZeroDivisionError):
+        for _ in range(5):
+            loop.step()
+        loop.send()
+    assert failures == ["plain steps"]
+    assert [index for index, _ in loop.ended] == list(range(6))
+    assert loop.durations() == [5, 6, 6, 6, 6, 6]
+
+
 def test_a_step_that_is_over_is_not_here() -> None:
     loop = Loop()
     here: list[tuple[int, bool]] = []
@@ -289,8 +318,9 @@ OPERATION = st.one_of(
     st.tuples(st.just("exhaust"), st.sampled_from([5, 6]), st.booleans()),
     st.tuples(st.just("backward")),
     st.tuples(st.just("optimize"), KEYS),
-    st.tuples(st.just("train"), KEYS),
+    st.tuples(st.just("train"), KEYS, st.integers(1, 6)),
     st.tuples(st.just("update"), KEYS),
+    st.tuples(st.just("compiled"), KEYS, st.integers(1, 6)),
     st.tuples(st.just("batch")),
     st.tuples(st.just("judge")),
     st.tuples(st.just("flag")),
@@ -318,8 +348,9 @@ def run(operations: list[tuple[Any, ...]], from_ns: int, plays: int) -> tuple[An
             tape.optimizer_begin(key)
             loop.now += 2 * MS
             tape.optimizer_end(key)
-        elif name == "train":
-            for part in (("fetch", 5), ("backward",), ("optimize", key)):
+        elif name in ("train", "compiled"):
+            compute = (("backward",), ("optimize", key)) if name == "train" else (("update", key),)
+            for part in (("fetch", 5), *compute) * int(training):
                 do(*part)  # type: ignore[arg-type]
         elif name == "update":
             tape.update_begin(key)

@@ -18,6 +18,7 @@ from fwtop_profilers import (
     fetches,
     import_hook,
     open_step,
+    plain_steps,
     step_log,
     step_rules,
     whole_steps,
@@ -77,8 +78,8 @@ class TorchProbe(FrameworkProbe):
     def _leave_alone(self, guard: Guard) -> str:
         """The probe's functions are none that Dynamo should compile."""
         modules = (steps_module, step_rules, compiled_calls, whole_steps, open_step, cycles)
-        others = (fetches, step_log, guard_module, tape_module, updates, step_hooks, wraps)
-        functions = list(functions_of(*modules, *others))
+        others = (plain_steps, fetches, step_log, guard_module, tape_module, updates)
+        functions = list(functions_of(*modules, *others, step_hooks, wraps))
         leave_alone(self._framework, functions_of(import_hook), deep=False)
         tape = self._context.tape  # all that it notes is noted by one of two functions
         told = (tape.optimizer_begin, tape.flag, self._optimizer_made)

@@ -194,8 +194,13 @@ def make_samples_of(torch: ModuleType, max_depth: int = 3) -> Callable[[Any], An
     tensor = torch.Tensor
 
     def samples_of(batch: Any, depth: int = 0) -> Any:
-        if type(batch) is tensor:
-            return batch.size(0) if batch.ndim else None  # `shape` makes a tuple of all sizes
+        kind = type(batch)
+        first = batch[0] if (kind is list or kind is tuple) and batch else batch
+        if type(first) is tensor:  # nearly always
+            if first.ndim:
+                return first.size(0)  # `shape` makes a tuple of all sizes
+            if first is batch:
+                return None
         if depth >= max_depth:
             return None
         if isinstance(batch, dict):
