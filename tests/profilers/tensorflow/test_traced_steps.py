@@ -169,7 +169,7 @@ def step(a):
     optimizer.apply_gradients(zip(gradients, model.trainable_variables))
     return loss
 
-for _ in range(60):
+for _ in range(240):
     step(big)
 told = tf.config.experimental.get_memory_info("CPU:0")
 print(told["current"], told["peak"])
