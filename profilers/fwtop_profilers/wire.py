@@ -289,12 +289,13 @@ FROM_PROBE = (
 TO_PROBE = (Capture, SetBudget)
 
 
+_ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
+
+
 def encode(message: Any) -> bytes:
     """One line, with its newline. Raises TypeError or ValueError for what JSON cannot hold."""
     body = {f.name: getattr(message, f.name) for f in fields(message)}
-    line = json.dumps(
-        {"type": type(message).__name__, "body": body}, separators=(",", ":"), allow_nan=False
-    )
+    line = _ENCODER.encode({"type": type(message).__name__, "body": body})
     return line.encode("ascii") + b"\n"
 
 

@@ -17,8 +17,8 @@ from tests.benchmarks import outcome
 from tests.benchmarks.commands import favour
 
 NAMES = (
-    "startup", "overhead", "overhead_tensorflow", "peers", "recorder_memory", "decode",
-    "decode_xplane", "compare", "hta", "open_trace", "open_large", "viewer",
+    "startup", "overhead", "overhead_tensorflow", "overhead_by_step", "peers", "recorder_memory",
+    "decode", "decode_xplane", "compare", "hta", "open_trace", "open_large", "viewer",
 )  # fmt: skip
 STANDALONE = ("window_cost",)
 

@@ -98,7 +98,7 @@ def alternate(
 
     Raises RuntimeError if one of them does not start, pause or end as it should.
     """
-    with _started(commands, environ) as sides:
+    with started(commands, environ) as sides:
         time.sleep(pace.warm_up_s)
         for side in sides.values():
             side.pause()
@@ -183,7 +183,7 @@ def _place(pid: int) -> None:
 
 
 @contextmanager
-def _started(
+def started(
     commands: Mapping[str, Command], environ: Mapping[str, str]
 ) -> Iterator[dict[str, _Side]]:
     """All of them at their first steps; none is left behind."""

@@ -29,13 +29,18 @@ def make_optimizer_hooks(tape: Tape, guard: Guard) -> List[Hook]:
     """The global hooks before and after an optimizer's step; none that Dynamo may trace."""
     append, clock, thread = tape.append, tape.clock, tape.thread
     begin, end = tape.steps.optimizer_begin, tape.steps.optimizer_end
+    told = (0,)  # rows of one loop share what is the same in all of them
 
     def fwtop_optimizer_begin(optimizer: Any, args: Any, kwargs: Any) -> None:
+        nonlocal told
         if guard.off:
             return
         try:
+            key = told
+            if key[0] != id(optimizer):
+                key = told = (id(optimizer),)
             at_ns = clock()
-            append((begin, at_ns, thread(), "torch", (id(optimizer),)))
+            append((begin, at_ns, thread(), "torch", key))
             if at_ns >= tape.due_ns:
                 tape.play()
         except Exception as error:
@@ -45,8 +50,11 @@ def make_optimizer_hooks(tape: Tape, guard: Guard) -> List[Hook]:
         if guard.off:
             return
         try:
+            key = told
+            if key[0] != id(optimizer):
+                key = (id(optimizer),)
             at_ns = clock()
-            append((end, at_ns, thread(), "", (id(optimizer),)))
+            append((end, at_ns, thread(), "", key))
             if at_ns >= tape.due_ns:
                 tape.play()
         except Exception as error:

@@ -42,7 +42,8 @@ class StepTimes:
         now_s = time.perf_counter()
         self._ends.append(now_s)
         if not self._ready:
-            self._tell_ready()
+            self._ready = True
+            tell_ready(self._result)
         if self._pause_asked and not self._saving():
             self._pause()
         return self._end_asked
@@ -67,14 +68,15 @@ class StepTimes:
         self._was_saving = any(thread.name == SAVING for thread in threading.enumerate())
         return was or self._was_saving
 
-    def _tell_ready(self) -> None:
-        self._ready = True
-        part = Path(self._result + ".part")
-        part.write_text(str(os.getpid()))
-        part.rename(self._result + ".pid")
-
     def _ask_pause(self, *_: object) -> None:
         self._pause_asked = True
 
     def _ask_end(self, *_: object) -> None:
         self._end_asked = True
+
+
+def tell_ready(result: str) -> None:
+    """Make RESULT.pid, by which the benchmark finds this process."""
+    part = Path(result + ".part")
+    part.write_text(str(os.getpid()))
+    part.rename(result + ".pid")

@@ -17,10 +17,12 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import keras
 import tensorflow as tf
 from step_times import StepTimes
+from turns import Turns
 
 parser = argparse.ArgumentParser()
 parser.add_argument("result")
 parser.add_argument("--kind", choices=("fit", "loop"), default="fit")
+parser.add_argument("--turns", type=int, default=0, help="in and out, in this process")
 parser.add_argument("--batch", type=int, default=48)
 parser.add_argument("--layers", type=int, default=18)
 options = parser.parse_args()
@@ -38,7 +40,7 @@ loss_of = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 features = tf.random.normal((BATCHES, options.batch, WIDTH), seed=1)
 labels = tf.random.uniform((BATCHES, options.batch), 0, 10, tf.int32, seed=2)
 data = tf.data.Dataset.from_tensor_slices((features, labels)).repeat()
-times = StepTimes(options.result)
+times = Turns(options.result, options.turns) if options.turns else StepTimes(options.result)
 
 
 class Clock(keras.callbacks.Callback):

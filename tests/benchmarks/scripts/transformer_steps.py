@@ -15,11 +15,13 @@ from typing import Any
 import torch
 from step_times import StepTimes
 from torch import nn
+from turns import Turns
 
 parser = argparse.ArgumentParser()
 parser.add_argument("result")
 parser.add_argument("--layers", type=int, default=2)
 parser.add_argument("--width", type=int, default=64)
+parser.add_argument("--turns", type=int, default=0, help="in and out, in this process")
 parser.add_argument("--batch", type=int, default=8)
 parser.add_argument("--profile", choices=("none", "torch", "traceml"), default="none")
 options = parser.parse_args()
@@ -61,7 +63,7 @@ if options.profile == "traceml":
 
     traceml.init(mode="auto")
 
-times = StepTimes(options.result)
+times = Turns(options.result, options.turns) if options.turns else StepTimes(options.result)
 with profiled() as profiler:
     over = False
     while not over:

@@ -117,6 +117,37 @@ def test_traced_step_has_input_and_no_phase_that_nobody_saw(collector: Collector
     assert result.stdout == train_plain(collector, code)
 
 
+MIXED = """
+traced = tf.function(step)
+for a, b in data:
+    traced(a, b)  # 10 steps, from the second on of a function that is known to hold an update
+{between}
+for a, b in data:
+    traced(a, b)
+print(len(x))
+"""
+
+
+@pytest.mark.parametrize(
+    ("between", "steps"),
+    [
+        ("tf.config.run_functions_eagerly(True)", 20),
+        ("traced(tf.constant(x[:3]), tf.constant(y[:3]))", 21),
+        ("import threading\nworker = threading.Thread(target=traced, args=(x[:8], y[:8]))\n"
+         "worker.start(); worker.join()", 21),
+        ("traced = tf.function(step)", 20),
+    ],
+    ids=["run eagerly", "retraced", "on another thread", "made anew"],
+)  # fmt: skip
+def test_a_function_that_is_known_to_train_is_looked_at_again(
+    collector: Collector, between: str, steps: int
+) -> None:
+    code = EAGER + MIXED.format(between=between)
+    result = train(collector, code)
+    assert len(collector.steps()) == steps
+    assert result.stdout == train_plain(collector, code)
+
+
 def test_step_within_a_traced_epoch_function_is_found_by_what_it_calls(
     collector: Collector,
 ) -> None:

@@ -1,0 +1,155 @@
+"""fwtop's hooks in and out of a training script by turns of one step, within one process.
+
+Two starts of one script differ by a percent or more, whatever watches them: by where they lie in
+memory. And a shared machine's mood changes within a second. So what hooks cost is told best by a
+process that has them in one step and not in the next. The order is in, out, out, in, so what drifts
+does so for both, and as many steps of either kind come after a switch.
+
+fwtop's own thread works four times a second, so it touches few steps of either kind alike. What it
+takes is measured afterwards, with the hooks in and the thread on another core, if there is one: by
+its CPU time, and by how much longer those steps are within which it worked.
+
+Without fwtop the same turns are taken, and nothing is switched: what comes of that is the method's
+error. This reaches into the probe, which has no switch of the kind: a user has no use for one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from typing import Any
+
+import step_times
+
+if "FWTOP_SOCKET" in os.environ:
+    from fwtop_profilers import startup
+    from fwtop_profilers.sender import Sender
+
+WARM_UP_S = 7.0
+COUNTED_S = 60.0
+"""With the hooks in, for the thread's time."""
+ORDER = (True, False, False, True)
+
+
+class Turns:
+    """The clock of a script, as `step_times.StepTimes` is where the scripts take turns."""
+
+    def __init__(self, result: str, count: int) -> None:
+        self._result = result
+        self._count = count
+        self._switch = Switch()
+        self._first_s: float | None = None
+        self._began_s: float | None = None
+        self._steps_s: list[float] = []
+        self._counted: Counted | None = None
+
+    def ended(self) -> bool:
+        """A step ended; whether the script shall end, too."""
+        now_s = time.perf_counter()
+        if self._first_s is None:
+            step_times.tell_ready(self._result)
+            self._first_s = now_s
+        if now_s < self._first_s + WARM_UP_S:
+            return False
+        if len(self._steps_s) < self._count:
+            if self._began_s is not None:
+                self._steps_s.append(now_s - self._began_s)
+            self._switch.turn(ORDER[len(self._steps_s) % len(ORDER)])
+            self._began_s = time.perf_counter()
+            return False
+        if self._counted is None:
+            self._switch.turn(True)
+            self._switch.free_thread()
+            self._counted = Counted(self._switch.thread_s)
+        self._counted.ends_s.append(time.perf_counter())
+        return now_s > self._counted.ends_s[0] + COUNTED_S
+
+    def write(self, loss: float) -> None:
+        """As RESULT: the seconds of the steps by turns in `ORDER`; the ends of those after them,
+        when fwtop's thread worked meanwhile ([[from_s, to_s]]), and its CPU time."""
+        assert self._counted is not None
+        told = {
+            "steps_s": self._steps_s,
+            "ends_s": self._counted.ends_s,
+            "rounds_s": self._switch.rounds_s,
+            "thread_s": self._switch.thread_s - self._counted.thread_s,
+            "loss": loss,
+        }
+        with open(self._result, "w") as file:
+            json.dump(told, file)
+        print(f"{len(self._steps_s)} steps, loss {loss:.4f}", file=sys.stderr)
+
+
+class Counted:
+    """The steps in which the thread's time is taken."""
+
+    def __init__(self, thread_s: float) -> None:
+        self.thread_s = thread_s
+        """What it had taken before."""
+        self.ends_s: list[float] = []
+
+
+class Switch:
+    """Puts in and takes out fwtop's hooks in this process."""
+
+    def __init__(self) -> None:
+        self._is_in = True
+        self._session: Any = None
+        self._held: list[tuple[dict[int, Any], dict[int, Any]]] = []
+        self.rounds_s: list[tuple[float, float]] = []
+        if "FWTOP_SOCKET" in os.environ:
+            self._session = startup.session
+
+    @property
+    def thread_s(self) -> float:
+        """CPU time that fwtop's thread has taken so far."""
+        return self._session.sender.cpu_ns / 1e9 if self._session else 0.0
+
+    def free_thread(self) -> None:
+        """Let fwtop's thread run on any core, and note from now on when it works."""
+        if self._session is None:
+            return
+        wait, cores, rounds_s = Sender._wait, range(os.cpu_count() or 1), self.rounds_s
+        began_s = 0.0
+
+        def noted(sender: Sender) -> None:
+            nonlocal began_s
+            if began_s:
+                rounds_s.append((began_s, time.perf_counter()))
+            else:
+                os.sched_setaffinity(0, cores)  # of the thread that this runs on
+            wait(sender)
+            began_s = time.perf_counter()
+
+        Sender._wait = noted  # type: ignore[method-assign]
+
+    def turn(self, is_in: bool) -> None:
+        """Have them in, or not."""
+        if is_in == self._is_in or self._session is None:
+            return
+        self._is_in = is_in
+        for probe in self._session._probes.values():
+            for owner, name, original, replacement, is_own in probe._patches._replaced:
+                if is_in:
+                    setattr(owner, name, replacement)
+                elif is_own:
+                    setattr(owner, name, original)
+                else:
+                    delattr(owner, name)
+        self._turn_optimizer_hooks(is_in)
+
+    def _turn_optimizer_hooks(self, is_in: bool) -> None:
+        """PyTorch's are in two tables of its own; fwtop's are all that this script has in them."""
+        module: Any = sys.modules.get("torch.optim.optimizer")
+        if module is None:
+            return
+        for table, held in self._held:
+            table.update(held)
+        self._held = []
+        if is_in:
+            return
+        for table in (module._global_optimizer_pre_hooks, module._global_optimizer_post_hooks):
+            self._held.append((table, dict(table)))
+            table.clear()
