@@ -49,6 +49,7 @@ class Taken:
     """What one script told (scripts/turns.py)."""
 
     steps_s: list[float]
+    first_in: list[bool]
     ends_s: list[float]
     rounds_s: list[tuple[float, float]]
     thread_s: float
@@ -92,11 +93,13 @@ def figures_of(kind: str, taken: Taken) -> list[Figure]:
 
 def hooks(taken: Taken) -> list[ratios.Pair]:
     """Of each four steps the two with hooks, and the two without."""
-    steps = taken.steps_s
-    return [
-        ratios.Pair((steps[at] + steps[at + 3]) / 2, (steps[at + 1] + steps[at + 2]) / 2)
-        for at in range(0, len(steps) - 3, 4)
-    ]
+    found = []
+    for number, first_in in enumerate(taken.first_in):
+        four = taken.steps_s[4 * number : 4 * number + 4]
+        if len(four) == 4:
+            outer, inner = (four[0] + four[3]) / 2, (four[1] + four[2]) / 2
+            found.append(ratios.Pair(outer, inner) if first_in else ratios.Pair(inner, outer))
+    return found
 
 
 def delay_a_step(taken: Taken) -> float:

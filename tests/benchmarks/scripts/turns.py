@@ -2,8 +2,9 @@
 
 Two starts of one script differ by a percent or more, whatever watches them: by where they lie in
 memory. And a shared machine's mood changes within a second. So what hooks cost is told best by a
-process that has them in one step and not in the next. The order is in, out, out, in, so what drifts
-does so for both, and as many steps of either kind come after a switch.
+process that has them in one step and not in the next. The order is in, out, out, in, or the other
+way round, so what drifts does so for both, and as many steps of either kind come after a switch;
+which of the two is drawn each time, for a script has periods of its own.
 
 fwtop's own thread works four times a second, so it touches few steps of either kind alike. What it
 takes is measured afterwards, with the hooks in and the thread on another core, if there is one: by
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import sys
 import time
 from typing import Any
@@ -30,7 +32,8 @@ if "FWTOP_SOCKET" in os.environ:
 WARM_UP_S = 7.0
 COUNTED_S = 60.0
 """With the hooks in, for the thread's time."""
-ORDER = (True, False, False, True)
+ROUND = 4
+"""Steps, two of them with hooks."""
 
 
 class Turns:
@@ -43,6 +46,8 @@ class Turns:
         self._first_s: float | None = None
         self._began_s: float | None = None
         self._steps_s: list[float] = []
+        self._first_in: list[bool] = []
+        self._draw = random.Random(0)
         self._counted: Counted | None = None
 
     def ended(self) -> bool:
@@ -56,7 +61,7 @@ class Turns:
         if len(self._steps_s) < self._count:
             if self._began_s is not None:
                 self._steps_s.append(now_s - self._began_s)
-            self._switch.turn(ORDER[len(self._steps_s) % len(ORDER)])
+            self._switch.turn(self._is_in_next())
             self._began_s = time.perf_counter()
             return False
         if self._counted is None:
@@ -66,12 +71,20 @@ class Turns:
         self._counted.ends_s.append(time.perf_counter())
         return now_s > self._counted.ends_s[0] + COUNTED_S
 
+    def _is_in_next(self) -> bool:
+        place = len(self._steps_s) % ROUND
+        if place == 0:
+            self._first_in.append(self._draw.random() < 0.5)
+        return self._first_in[-1] == (place in (0, ROUND - 1))
+
     def write(self, loss: float) -> None:
-        """As RESULT: the seconds of the steps by turns in `ORDER`; the ends of those after them,
-        when fwtop's thread worked meanwhile ([[from_s, to_s]]), and its CPU time."""
+        """As RESULT: the seconds of the steps by turns, and whether each round's first one had
+        hooks; the ends of the steps after them, when fwtop's thread worked meanwhile
+        ([[from_s, to_s]]), and its CPU time."""
         assert self._counted is not None
         told = {
             "steps_s": self._steps_s,
+            "first_in": self._first_in,
             "ends_s": self._counted.ends_s,
             "rounds_s": self._switch.rounds_s,
             "thread_s": self._switch.thread_s - self._counted.thread_s,
