@@ -30,7 +30,7 @@ if "FWTOP_SOCKET" in os.environ:
     from fwtop_profilers.sender import Sender
 
 WARM_UP_S = 7.0
-COUNTED_S = 60.0
+COUNTED_S = 40.0
 """With the hooks in, for the thread's time."""
 ROUND = 4
 """Steps, two of them with hooks."""
