@@ -349,8 +349,9 @@ class Sender:
         for line in lines:
             try:
                 self._on_message(wire.decode_to_probe(line))
-            except Exception:
+            except Exception as error:
                 self._messages_dropped += 1
+                self.on_failure("message", error)
         return None
 
     def _runs(self, what: str, task: Callable[[], None]) -> bool:

@@ -84,7 +84,7 @@ class StepCalls:
         setattr(owner, name, self._stepping(original))
         if _is_running(original):
             self._first_is_open = True
-            _quietly(self._tape.unit_begin)
+            _quietly(self._tape, self._tape.unit_begin)
         self._undo.append(lambda: setattr(owner, name, original))
         return True
 
@@ -97,15 +97,15 @@ class StepCalls:
                 return original(*args, **kwargs)
             if self._first_is_open:
                 self._first_is_open = False
-                _quietly(tape.unit_end)
-            _quietly(tape.unit_begin)
+                _quietly(tape, tape.unit_end)
+            _quietly(tape, tape.unit_begin)
             try:
                 return original(*args, **kwargs)
             except BaseException as raised:
                 hide(raised)
                 raise
             finally:
-                _quietly(tape.unit_end)
+                _quietly(tape, tape.unit_end)
 
         step.fwtop_original = original  # type: ignore[attr-defined]
         return step
@@ -126,8 +126,8 @@ def _ignore(result: object) -> None:
     return None
 
 
-def _quietly(event: Callable[[int], None]) -> None:
+def _quietly(tape: Tape, event: Callable[[int], None]) -> None:
     try:
         event(STEP_KEY)
-    except Exception:
-        return
+    except Exception as error:  # told of and counted; the call goes on
+        tape.on_failure("call", error)

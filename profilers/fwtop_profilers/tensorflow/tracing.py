@@ -326,11 +326,11 @@ def _operators(func_graph: Any) -> Optional[int]:
     """How many operators the graph has."""
     try:
         return int(func_graph.num_operations)  # newer ones count in C++
-    except Exception:
+    except (AttributeError, TypeError):
         pass
     try:
         return len(func_graph.get_operations())
-    except Exception:
+    except AttributeError:
         return None
 
 

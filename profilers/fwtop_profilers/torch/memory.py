@@ -77,7 +77,7 @@ def watch_for_oom(torch: ModuleType, send: Callable[[Any], None]) -> bool:
 def _snapshot(torch: ModuleType) -> Any:
     try:
         return torch.cuda.memory._snapshot()
-    except Exception:
+    except (AttributeError, RuntimeError):  # not in this torch, or the device has failed
         return {}
 
 
