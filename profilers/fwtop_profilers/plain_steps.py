@@ -1,23 +1,29 @@
 """Steps like the one before, taken whole: what the rules come to for nearly all steps of a script.
 
-Owns the short cut through the rules where a fetch, a backward and an optimizer's step follow one
-another, or a fetch and a call of compiled code that ends with an update. The rules ask at each
-boundary what may have happened since the last one; here all of that is asked once, and a step takes
-half the time. Anything else is the rules', which decide what a step is: what is found here is what
-they would have found (tests/profilers/test_tape.py compares them).
+Owns the short cut through the rules where what is told of is what was told of the step before: a
+fetch, a backward and an optimizer's step; a fetch and a call of compiled code that ends with an
+update; or such a call in a batch of the framework's own loop. The rules ask at each boundary what
+may have happened since the last one. Here all of that is asked once, and not again while one plain
+step follows another. Anything else is the rules', which decide what a step is: what is found here
+is what they would have found (tests/profilers/test_tape.py compares them).
 """
 
 from __future__ import annotations
 
 from itertools import islice
-from typing import Any, Deque, Tuple
+from typing import Any, Callable, Deque, Tuple
 
 from fwtop_profilers.open_step import Part
 from fwtop_profilers.steps import PAUSE_NS
 from fwtop_profilers.whole_steps import WholeSteps
 
+Boundary = Tuple[Callable[..., None], int, str, Tuple[Any, ...]]
+"""(rule, thread, framework that computes or '', what the rule is given): what the rows of a loop
+have in common, step for step."""
+Row = Tuple[int, Boundary]
+"""When a boundary was there, in monotonic ns, and which one."""
 PLAIN_ROWS = 6
-"""Boundaries of the longer kind; so many must be there."""
+"""Boundaries of the longest kind; so many must be there."""
 
 
 class PlainSteps(WholeSteps):
@@ -26,66 +32,97 @@ class PlainSteps(WholeSteps):
     def __init__(self, step_on: str = "auto") -> None:
         super().__init__(step_on)
         fetch = self.input_begin, self.input_end
-        update = self.optimizer_begin, self.optimizer_end
-        self._plain = (*fetch, self.backward_begin, self.backward_end, *update)
-        self._plain_compiled = (*fetch, self.update_begin, self.update_end)
+        update = self.update_begin, self.update_end
+        optimizer = self.optimizer_begin, self.optimizer_end
+        self._eager = (*fetch, self.backward_begin, self.backward_end, *optimizer)
+        self._compiled = (*fetch, *update)
+        self._batch = (self.batch_begin, *update, self.batch_end)
 
-    def take_plain(self, rows: Deque[Tuple[Any, ...]], before_ns: int) -> int:
+    def reset(self) -> None:
+        """Begin anew; listeners stay."""
+        super().reset()
+        self.was_plain = False
+        """Whether nothing was told of since a plain step; the tape unsets it."""
+        self._like: Tuple[Boundary, ...] = ()
+        """The boundaries of the plain step before."""
+
+    def take_plain(self, rows: Deque[Row], before_ns: int) -> int:
         """Take a step from the front of a tape's rows, at least `PLAIN_ROWS` of them, that ended
         before `before_ns`. How many rows it was: 0 where the rules must look at them."""
-        a, b, c, d, e, f = islice(rows, PLAIN_ROWS)
-        rules, by = (a[0], b[0], c[0], d[0], e[0], f[0]), a[2]
-        if rules == self._plain:
-            began, last = e, f
-            if not by == c[2] == d[2] or not (self._any_backward and self._any_optimizer):
+        (a_ns, a), (b_ns, b), (c_ns, c), (d_ns, d), (e_ns, e), (f_ns, f) = islice(rows, PLAIN_ROWS)
+        like = self._like
+        if not self.was_plain or ((a, b, c, d) != like and (a, b, c, d, e, f) != like):
+            like = self._like = self._plain((a, b, c, d, e, f))
+            if not like or not self._is_between_steps():
                 return 0
-        elif rules[:4] == self._plain_compiled:
-            began, last = c, d
-        else:
-            return 0
-        (_, training), got, key, ended_ns = a[4], b[4], began[4], last[1]
+        is_eager = len(like) == PLAIN_ROWS
+        ended_ns = f_ns if is_eager else d_ns
+        part = self._part
         if (
-            not by == b[2] == began[2] == last[2] == self._owner
-            or not training
-            or len(got) != 1
-            or not key == last[4] == self._cycle.learnt
-            or ended_ns >= before_ns
-            or not self._is_between_steps(a[1])
+            ended_ns >= before_ns
+            or part.start is None
+            or a_ns - part.start > PAUSE_NS
+            or self.on_boundary
+            or self._spans is not None
         ):
             return 0
-        part, self._part = self._part, Part(ended_ns)
-        part.input = b[1] - a[1]
-        part.samples = got[0]
-        if last is f:
-            part.forward = c[1] - b[1]
-            part.backward = d[1] - c[1]
-            part.backwards = 1
-            part.optimizer = ended_ns - e[1]
-            self._forward_from = ended_ns
-        else:
-            part.opaque = True
-            self._forward_from = None
         self._backwards += 1
-        self._stepped_at[key[0]] = self._backwards
-        self._lonely = 0
-        self._fetched = False
-        self.framework = began[3] or self.framework
-        self.at_ns, self.by = ended_ns, by
-        taken = len(self._plain if last is f else self._plain_compiled)
-        for _ in range(taken):
+        self._forward_from = None
+        if self.source == "batch":
+            part.opaque = True
+            (part.samples,) = d[3]
+        else:
+            part.input = b_ns - a_ns
+            (part.samples,) = b[3]
+            self._lonely = 0
+            self._fetched = False
+            if is_eager:
+                part.forward = c_ns - b_ns
+                part.backward = d_ns - c_ns
+                part.backwards = 1
+                part.optimizer = f_ns - e_ns
+                self._forward_from = f_ns
+            else:
+                part.opaque = True
+            self._stepped_at[(e if is_eager else c)[3][0]] = self._backwards
+        for _ in like:
             rows.popleft()
+        self.at_ns, self.by = ended_ns, a[1]
+        self._part = Part(ended_ns)
         self._finished(part, ended_ns)
-        return taken
+        self.was_plain = True
+        return len(like)
 
-    def _is_between_steps(self, now: int) -> bool:
-        """Whether a step of an optimizer ended as plainly, and nothing was told of since."""
+    def _plain(self, boundaries: Tuple[Boundary, ...]) -> Tuple[Boundary, ...]:
+        """Those of a plain step that these begin with; none where they do not."""
+        rules = tuple(boundary[0] for boundary in boundaries)
+        if self.source == "batch" and rules[:4] == self._batch:
+            like = boundaries[:4]
+            computes, gives = like[1:3], like[3]
+        elif self.source == "optimizer" and rules[:4] == self._compiled:
+            like = boundaries[:4]
+            computes, gives = like[2:], like[1]
+        elif self.source == "optimizer" and rules == self._eager:
+            like = boundaries
+            computes, gives = like[4:], like[1]
+            if not (self._any_backward and self._any_optimizer):
+                return ()
+        else:
+            return ()
+        (_, _, framework, key), (_, _, _, ended) = computes
+        if key != ended or len(gives[3]) != 1 or any(by != self._owner for _, by, _, _ in like):
+            return ()
+        if self.source == "optimizer" and (key != self._cycle.learnt or not like[0][3][1]):
+            return ()
+        self.framework = framework or self.framework
+        return like
+
+    def _is_between_steps(self) -> bool:
+        """Whether a step ended as plainly, and nothing was told of since."""
         part, cycle = self._part, self._cycle
         return not (
-            self.source != "optimizer"
-            or self.is_chosen
+            self.is_chosen
             or self._in_gap
-            or part.start is None
-            or now - part.start > PAUSE_NS
             or part.flags
             or part.input
             or part.backwards
@@ -95,8 +132,6 @@ class PlainSteps(WholeSteps):
             or part.given is not None
             or part.opaque
             or self._candidate is not None
-            or self._spans is not None
-            or self.on_boundary
             or self._fetches.runs
             or self._input_begin is not None
             or self._input_step_keys
@@ -112,5 +147,5 @@ class PlainSteps(WholeSteps):
             or cycle._seen
             or cycle._before
             or not self.trained
-            or not self._any_input
+            or not (self._any_input or self.source == "batch")
         )

@@ -20,10 +20,10 @@ from __future__ import annotations
 import threading
 from _thread import get_ident
 from collections import deque
-from typing import Any, Callable, Deque, Dict, List, Optional, Set, Tuple, TypeVar, cast
+from typing import Any, Callable, Deque, Dict, List, Optional, Set, TypeVar, cast
 
 from fwtop_profilers.clock import now_ns
-from fwtop_profilers.plain_steps import PLAIN_ROWS, PlainSteps
+from fwtop_profilers.plain_steps import PLAIN_ROWS, PlainSteps, Row
 
 LATEST_NS = 1_000_000_000
 """A row is played by its own thread after so long, if the sender's thread has not come to it."""
@@ -31,8 +31,6 @@ LOCK_S = 1.0
 """Nobody holds it so long; and whoever does must not stop a training."""
 
 Rule = TypeVar("Rule", bound=Callable[..., None])
-Row = Tuple[Callable[..., None], int, int, str, Tuple[Any, ...]]
-"""(rule, monotonic ns, thread, framework that computes or '', what the rule is given)."""
 
 
 class Tape:
@@ -42,10 +40,12 @@ class Tape:
     and `whole_steps`, by position alone. What a hook asks `steps` for has been told by a boundary
     that is played at once.
 
-    A hook that runs in each step notes its boundary itself, for a call costs it a microsecond:
+    A hook that runs in each step notes its boundary itself, for a call costs it a microsecond, and
+    gives the same object for as long as nothing but the time is new, for whatever it touches costs
+    it, too:
 
         at_ns = clock()
-        append((rule, at_ns, thread(), framework, args))
+        append((at_ns, boundary))
         if at_ns >= tape.due_ns:
             tape.play()
     """
@@ -116,7 +116,7 @@ class Tape:
 
         def note(*args: Any) -> None:
             at_ns = clock()
-            append((rule, at_ns, thread(), "", args))
+            append((at_ns, (rule, thread(), "", args)))
             if at_ns >= self.due_ns:
                 self.play()
 
@@ -127,7 +127,7 @@ class Tape:
 
         def note(*args: Any) -> None:
             self.wake()
-            self.append((rule, self.clock(), self.thread(), "", args))
+            self.append((self.clock(), (rule, self.thread(), "", args)))
             self.play()
 
         return cast(Rule, note)
@@ -191,13 +191,14 @@ class Tape:
                 if taken:
                     played += taken
                     continue
-            rule, at_ns, by, framework, args = rows[0]
+            at_ns, (rule, by, framework, args) = rows[0]
             steps.at_ns = at_ns
             steps.by = stands_for.get(by, by) if stands_for else by
             if at_ns >= self.due_ns and by != me and me is not None and steps.is_owners:
                 break
             popleft()
             played += 1
+            steps.was_plain = False
             if framework:
                 steps.framework = framework
             try:

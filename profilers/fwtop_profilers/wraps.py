@@ -11,6 +11,7 @@ import functools
 from typing import Any, Callable, Dict, Optional, Tuple
 
 from fwtop_profilers.guard import Guard
+from fwtop_profilers.plain_steps import Boundary
 from fwtop_profilers.tape import Tape
 
 Hook = Callable[..., Any]
@@ -33,31 +34,37 @@ def wrap_fetch(
     tape: Tape,
     guard: Guard,
     trains: Callable[[], Optional[bool]],
+    tensor: type,
+    shape_of: Callable[[Any], Any],
     samples_of: Callable[[Any], Optional[int]],
 ) -> Hook:
     """An iterator's `__next__`, with its wait and the size of its batch told.
 
-    `trains` says whether a batch may be trained on, and None where the call says nothing.
+    `trains` says whether a batch may be trained on, and None where the call says nothing. Nearly
+    all batches are a `tensor`, or begin with one, whose sizes are what `shape_of` gives; how large
+    any other is `samples_of` says, and None where there is no telling.
     """
     append, clock, thread, exhausted = tape.append, tape.clock, tape.thread, tape.input_end
     begin, end = tape.steps.input_begin, tape.steps.input_end
-    told: Tuple[int, Optional[bool]] = (0, None)
-    gave: Tuple[Optional[int]] = (None,)  # rows of one loop share what is the same in all of them
+    begun: Boundary = (begin, 0, "", ())
+    ended: Boundary = (end, 0, "", ())
 
     @functools.wraps(original)
     def fetch(self: Any) -> Any:
-        nonlocal told, gave
+        nonlocal begun, ended
         if guard.off:
             return original(self)
         training = None
         try:
             training = trains()
             if training is not None:
-                given = told
-                if given[0] != id(self) or given[1] is not training:
-                    given = told = (id(self), training)
+                by = thread()
+                given = (id(self), training)
+                noted = begun
+                if noted[3] != given or noted[1] != by:
+                    noted = begun = (begin, by, "", given)
                 at_ns = clock()
-                append((begin, at_ns, thread(), "", given))
+                append((at_ns, noted))
                 if at_ns >= tape.due_ns:
                     tape.play()
         except Exception as error:
@@ -71,12 +78,15 @@ def wrap_fetch(
             raise
         if training is not None:
             try:
-                samples = samples_of(batch)
-                got = gave
-                if got[0] != samples:
-                    got = gave = (samples,)
+                kind = type(batch)
+                first = batch[0] if (kind is tuple or kind is list) and batch else batch
+                shape = shape_of(first) if type(first) is tensor else None
+                gave = (shape[0] if shape else samples_of(batch),)
+                noted = ended
+                if noted[3] != gave or noted[1] != by:
+                    noted = ended = (end, by, "", gave)
                 at_ns = clock()
-                append((end, at_ns, thread(), "", got))
+                append((at_ns, noted))
                 if at_ns >= tape.due_ns:
                     tape.play()
             except Exception as error:

@@ -132,7 +132,7 @@ def test_what_is_due_is_left_to_the_thread_that_trains() -> None:
     loop = Loop()
     loop.step()
     played = loop.tape.noted
-    loop.tape._rows.append((loop.tape.steps.backward_begin, loop.now, TRAINER, "", ()))
+    loop.tape.append((loop.now, (loop.tape.steps.backward_begin, TRAINER, "", ())))
     loop.send()  # it came between the noting and the playing
     assert loop.tape.noted == played
     loop.tape.play()
@@ -204,7 +204,7 @@ def test_a_rule_that_raises_is_switched_off_with_its_other_half() -> None:
 
     broken.__name__ = "backward_end"
     tape = loop.tape
-    tape._rows.append((broken, loop.now, TRAINER, "", ()))
+    tape.append((loop.now, (broken, TRAINER, "", ())))
     for _ in range(LONELY_OPTIMIZER_STEPS + 10):
         loop.step()
     loop.send()
@@ -266,7 +266,7 @@ def test_calls_are_counted_and_priced() -> None:
     assert loop.tape.cost_ns == 6_500
 
 
-@pytest.mark.parametrize("kind", ["train", "compiled"])
+@pytest.mark.parametrize("kind", ["train", "compiled", "fit"])
 def test_plain_steps_take_the_short_cut(kind: str) -> None:
     taken: list[int] = []
     original = PlainSteps.take_plain
@@ -322,6 +322,7 @@ OPERATION = st.one_of(
     st.tuples(st.just("update"), KEYS),
     st.tuples(st.just("compiled"), KEYS, st.integers(1, 6)),
     st.tuples(st.just("batch")),
+    st.tuples(st.just("fit"), KEYS, st.integers(1, 6)),
     st.tuples(st.just("judge")),
     st.tuples(st.just("flag")),
     st.tuples(st.just("pause")),
@@ -360,6 +361,12 @@ def run(operations: list[tuple[Any, ...]], from_ns: int, plays: int) -> tuple[An
             tape.batch_begin()
             do("train", ADAM)
             tape.batch_end(8)
+        elif name == "fit":
+            for _ in range(int(training)):
+                tape.batch_begin()
+                do("update", key)
+                tape.batch_end(8)
+                loop.now += MS
         elif name == "judge":
             tape.judge_begin()
             loop.now += MS

@@ -6,6 +6,7 @@ import functools
 from typing import Any, Callable, Dict, Optional
 
 from fwtop_profilers.guard import Guard
+from fwtop_profilers.plain_steps import Boundary
 from fwtop_profilers.tape import Tape
 from fwtop_profilers.wraps import hide, never, wrap_call
 
@@ -29,22 +30,23 @@ class Sizes:
 
     def __init__(self, iterator: Any) -> None:
         found = getattr(iterator, "data_adapter", None) or getattr(iterator, "_adapter", None)
-        self._size = _told(found, "batch_size")
-        self._last: Optional[int] = None
+        self.size = _told(found, "batch_size")
+        """Samples in each batch but the one numbered `last`."""
+        self.last: Optional[int] = None
         self._partial: Optional[int] = None
-        if self._size is not None and _told(found, "has_partial_batch"):
+        if self.size is not None and _told(found, "has_partial_batch"):
             count = _told(iterator, "num_batches")
             count = _told(iterator, "inferred_steps") if count is None else count
-            self._last = None if count is None else count - 1
+            self.last = None if count is None else count - 1
             self._partial = _told(found, "partial_batch_size")
 
     def of(self, first: int, last: int) -> Optional[int]:
         """Samples in the batches `first` to `last`; None where it is not known."""
-        if self._size is None:
+        if self.size is None:
             return None
-        samples = self._size * max(1, last - first + 1)
-        if last == self._last and self._partial is not None:
-            samples += self._partial - self._size
+        samples = self.size * max(1, last - first + 1)
+        if last == self.last and self._partial is not None:
+            samples += self._partial - self.size
         return samples
 
 
@@ -74,8 +76,8 @@ class Batches:
         found = {
             "on_train_begin": self._before(self._fit_begins),
             "on_train_end": self._after(self._fit_ends),
-            "on_train_batch_begin": self._noting(self.batch_begins),
-            "on_train_batch_end": self._noting(self.batch_ends),
+            "on_train_batch_begin": self._batch_begins,
+            "on_train_batch_end": self._batch_ends,
         }
         for kind in ("test", "predict"):
             found["on_%s_begin" % kind] = self._before(self._judging_begins)
@@ -99,15 +101,6 @@ class Batches:
     def _fit_ends(self, callbacks: Any, batch: int) -> None:
         self._tape.fit_end()
 
-    def batch_begins(self, batch: int) -> None:
-        """A rule of the tape's: a training batch begins, or several of one execution."""
-        self._first = batch
-        self._steps.batch_begin()
-
-    def batch_ends(self, batch: int) -> None:
-        """A rule of the tape's: it has ended, `batch` being the last of them."""
-        self._steps.batch_end(self._sizes.of(self._first, batch))
-
     def _judging_begins(self, callbacks: Any, batch: int) -> None:
         global _latest
         if _latest is not None:  # none is made where `fit` evaluates once more
@@ -126,34 +119,69 @@ class Batches:
     def _judged_ends(self, callbacks: Any, batch: int) -> None:
         self._tape.judge_end(self._judged.of(self._first_judged, batch))
 
-    def _noting(self, rule: Callable[[int], None]) -> Wrap:
-        """What is called in each step notes its batch itself (see `tape`)."""
-        tape, guard = self._tape, self._guard
+    def _batch_begins(self, original: Hook) -> Hook:
+        """A training batch begins, or several of one execution. Called in each step, it notes that
+        itself (see `tape`), as its end does."""
+        tape, guard, begin = self._tape, self._guard, self._steps.batch_begin
         append, clock, thread = tape.append, tape.clock, tape.thread
+        begun: Boundary = (begin, 0, "", ())
 
-        def wrap(original: Hook) -> Hook:
-            @functools.wraps(original)
-            def called(self: Any, *args: Any, **kwargs: Any) -> Any:
-                if not guard.off:
-                    try:
-                        batch = args[0] if args else kwargs.get("batch")
-                        if type(batch) is not int:
-                            batch = number(batch) or 0
-                        at_ns = clock()
-                        append((rule, at_ns, thread(), "", (batch,)))
-                        if at_ns >= tape.due_ns:
-                            tape.play()
-                    except Exception as error:
-                        guard.fail(error)
+        @functools.wraps(original)
+        def called(*args: Any, **kwargs: Any) -> Any:
+            nonlocal begun
+            if not guard.off:
                 try:
-                    return original(self, *args, **kwargs)
-                except BaseException as raised:
-                    hide(raised)
-                    raise
+                    batch = args[1] if len(args) > 1 else kwargs.get("batch")
+                    self._first = batch if type(batch) is int else number(batch) or 0
+                    noted, by = begun, thread()
+                    if noted[1] != by:
+                        noted = begun = (begin, by, "", ())
+                    at_ns = clock()
+                    append((at_ns, noted))
+                    if at_ns >= tape.due_ns:
+                        tape.play()
+                except Exception as error:
+                    guard.fail(error)
+            try:
+                return original(*args, **kwargs)
+            except BaseException as raised:
+                hide(raised)
+                raise
 
-            return called
+        return called
 
-        return wrap
+    def _batch_ends(self, original: Hook) -> Hook:
+        """It has ended, its number being that of the last of them."""
+        tape, guard, end = self._tape, self._guard, self._steps.batch_end
+        append, clock, thread = tape.append, tape.clock, tape.thread
+        ended: Boundary = (end, 0, "", ())
+
+        @functools.wraps(original)
+        def called(*args: Any, **kwargs: Any) -> Any:
+            nonlocal ended
+            if not guard.off:
+                try:
+                    batch = args[1] if len(args) > 1 else kwargs.get("batch")
+                    batch = batch if type(batch) is int else number(batch) or 0
+                    sizes = self._sizes
+                    is_usual = batch == self._first and batch != sizes.last
+                    gave = (sizes.size if is_usual else sizes.of(self._first, batch),)
+                    noted, by = ended, thread()
+                    if noted[3] != gave or noted[1] != by:
+                        noted = ended = (end, by, "", gave)
+                    at_ns = clock()
+                    append((at_ns, noted))
+                    if at_ns >= tape.due_ns:
+                        tape.play()
+                except Exception as error:
+                    guard.fail(error)
+            try:
+                return original(*args, **kwargs)
+            except BaseException as raised:
+                hide(raised)
+                raise
+
+        return called
 
     def _before(self, listener: Listener) -> Wrap:
         def begins(callbacks: Any, args: Any, kwargs: Any) -> None:

@@ -13,6 +13,7 @@ from typing import Any, Callable, Optional, Tuple
 
 from fwtop_profilers import wire
 from fwtop_profilers.guard import Guard
+from fwtop_profilers.plain_steps import Boundary
 from fwtop_profilers.tape import Tape
 from fwtop_profilers.tensorflow import graphs
 from fwtop_profilers.tensorflow.graphs import ASSIGNED, DYNAMIC, GRADIENTS, UPDATE
@@ -23,11 +24,14 @@ from fwtop_profilers.wraps import Begins, Ends, hide, wrap_fetch
 Hook = Callable[..., Any]
 
 BOUNDARY = GRADIENTS | UPDATE
+OPS = "tensorflow.python.framework.ops"
 EAGER_RUN = "tensorflow.python.eager.polymorphic_function.eager_function_run"
 
 KNOWN = "_fwtop_known"
-"""Attribute of a function that holds an update: how many traces there had been when that was found,
-the key that its calls are told by, and what the traces took."""
+"""Attribute of a function that holds an update."""
+Known = Tuple[int, Boundary, Boundary, int]
+"""How many traces there had been when that was found, what a call of it begins and ends with, and
+what the traces took."""
 Call = Tuple[int, int, bool, int, int, Any]
 """A call of a tf.function that is under way: when it began, what the function held then, whether it
 is a model's forward, how many traces there had been and what they took, and its arguments (XLA
@@ -55,8 +59,7 @@ class FunctionCalls:
         tape, tracing, may_trace, eager_run = (
             self._tape, self._tracing, self._may_trace, self._eager_run,
         )  # fmt: skip
-        append, clock, thread = tape.append, tape.clock, tape.thread
-        begin, end = tape.steps.update_begin, tape.steps.update_end
+        append, clock, thread, main = tape.append, tape.clock, tape.thread, graphs.MAIN_THREAD
         begins, ends = self._begins, self._ends
 
         @functools.wraps(original)
@@ -69,13 +72,13 @@ class FunctionCalls:
                         known is None
                         or known[0] != tracing.count
                         or may_trace.graphs.stack
-                        or thread() != graphs.MAIN_THREAD
+                        or thread() != main
                         or eager_run.RUN_FUNCTIONS_EAGERLY
                     ):
                         known, call = None, begins(self, args, kwargs)
                     else:
                         began_ns = clock()
-                        append((begin, began_ns, graphs.MAIN_THREAD, "tensorflow", known[1]))
+                        append((began_ns, known[1]))
                         if began_ns >= tape.due_ns:
                             tape.play()
                 except Exception as error:
@@ -89,11 +92,11 @@ class FunctionCalls:
                 try:
                     if known is not None and known[0] == tracing.count:
                         at_ns = clock()
-                        append((end, at_ns, graphs.MAIN_THREAD, "", known[1]))
+                        append((at_ns, known[2]))
                         if at_ns >= tape.due_ns:
                             tape.play()
                     elif known is not None:
-                        ends(self, (began_ns, UPDATE, False, known[0], known[2], (args, kwargs)))
+                        ends(self, (began_ns, UPDATE, False, known[0], known[3], (args, kwargs)))
                     elif call is not None:
                         ends(self, call)
                 except Exception as error:
@@ -122,7 +125,7 @@ class FunctionCalls:
             steps.framework = "tensorflow"
             tape.forward_begin(id(function))
         elif holds & UPDATE:
-            tape.append((steps.update_begin, began_ns, by, "tensorflow", (id(function),)))
+            tape.append((began_ns, (steps.update_begin, by, "tensorflow", (id(function),))))
             if began_ns >= tape.due_ns:
                 tape.play()
         elif holds & GRADIENTS:
@@ -150,11 +153,17 @@ class FunctionCalls:
         if holds & UPDATE:
             tape.update_end(id(function))
             if not holds & DYNAMIC and not self._steps.is_chosen:
-                setattr(function, KNOWN, (tracing.count, (id(function),), tracing.traced_ns))
+                setattr(function, KNOWN, self._known(function))
         elif holds & GRADIENTS:
             tape.gradients_end()
         elif holds & ASSIGNED:
             self._updates.called()
+
+    def _known(self, function: Any) -> Known:
+        steps, tracing, key = self._steps, self._tracing, (id(function),)
+        begun = (steps.update_begin, graphs.MAIN_THREAD, "tensorflow", key)
+        ended = (steps.update_end, graphs.MAIN_THREAD, "", key)
+        return tracing.count, begun, ended, tracing.traced_ns
 
     def _began(self, function: Any, holds: int, began_ns: int) -> None:
         """A call that began before anything was known of the function."""
@@ -197,18 +206,17 @@ def wrap_next(original: Hook, tape: Tape, guard: Guard) -> Hook:
     def trains() -> Optional[bool]:
         return None if may_trace.graphs.stack and not graphs.is_eager() else True
 
-    return wrap_fetch(original, tape, guard, trains, samples_of)
+    tensor: type = getattr(sys.modules.get(OPS), "EagerTensor", _Unknown)
+    shape_of: Any = getattr(tensor, "_shape_tuple", None)  # `shape` makes an object for each size
+    return wrap_fetch(original, tape, guard, trains, tensor, shape_of, samples_of)
+
+
+class _Unknown:
+    """The type of no tensor."""
 
 
 def samples_of(batch: Any, depth: int = 0) -> Optional[int]:
     """The leading dimension of the first tensor with one; None where there is none."""
-    first = batch[0] if type(batch) is tuple and batch else batch
-    if type(first).__name__ == "EagerTensor":  # nearly always
-        sizes = first._shape_tuple()  # `shape` makes an object, and one for each dimension
-        if sizes:
-            return int(sizes[0])
-        if first is batch:
-            return None
     if depth > 4:
         return None
     if isinstance(batch, dict):

@@ -18,6 +18,7 @@ from types import ModuleType
 from typing import Any, Callable, List
 
 from fwtop_profilers.guard import Guard
+from fwtop_profilers.plain_steps import Boundary
 from fwtop_profilers.tape import Tape
 from fwtop_profilers.torch.untraced import leave_alone
 from fwtop_profilers.wraps import hide, wrap_fetch
@@ -29,32 +30,34 @@ def make_optimizer_hooks(tape: Tape, guard: Guard) -> List[Hook]:
     """The global hooks before and after an optimizer's step; none that Dynamo may trace."""
     append, clock, thread = tape.append, tape.clock, tape.thread
     begin, end = tape.steps.optimizer_begin, tape.steps.optimizer_end
-    told = (0,)  # rows of one loop share what is the same in all of them
+    begun: Boundary = (begin, 0, "torch", ())
+    ended: Boundary = (end, 0, "", ())
 
     def fwtop_optimizer_begin(optimizer: Any, args: Any, kwargs: Any) -> None:
-        nonlocal told
+        nonlocal begun
         if guard.off:
             return
         try:
-            key = told
-            if key[0] != id(optimizer):
-                key = told = (id(optimizer),)
+            noted, key, by = begun, (id(optimizer),), thread()
+            if noted[3] != key or noted[1] != by:
+                noted = begun = (begin, by, "torch", key)
             at_ns = clock()
-            append((begin, at_ns, thread(), "torch", key))
+            append((at_ns, noted))
             if at_ns >= tape.due_ns:
                 tape.play()
         except Exception as error:
             guard.fail(error)
 
     def fwtop_optimizer_end(optimizer: Any, args: Any, kwargs: Any) -> None:
+        nonlocal ended
         if guard.off:
             return
         try:
-            key = told
-            if key[0] != id(optimizer):
-                key = (id(optimizer),)
+            noted, key, by = ended, (id(optimizer),), thread()
+            if noted[3] != key or noted[1] != by:
+                noted = ended = (end, by, "", key)
             at_ns = clock()
-            append((end, at_ns, thread(), "", key))
+            append((at_ns, noted))
             if at_ns >= tape.due_ns:
                 tape.play()
         except Exception as error:
@@ -78,14 +81,20 @@ def wrap_backward(original: Hook, tape: Tape, guard: Guard) -> Hook:
     """`torch.autograd.backward`, with its begin and end told."""
     append, clock, thread = tape.append, tape.clock, tape.thread
     begin, end = tape.steps.backward_begin, tape.steps.backward_end
+    begun: Boundary = (begin, 0, "torch", ())
+    ended: Boundary = (end, 0, "", ())
 
     @functools.wraps(original)
     def backward(*args: Any, **kwargs: Any) -> Any:
+        nonlocal begun, ended
         if guard.off:
             return original(*args, **kwargs)
         try:
+            noted, by = begun, thread()
+            if noted[1] != by:
+                noted = begun = (begin, by, "torch", ())
             at_ns = clock()
-            append((begin, at_ns, thread(), "torch", ()))
+            append((at_ns, noted))
             if at_ns >= tape.due_ns:
                 tape.play()
         except Exception as error:
@@ -97,8 +106,11 @@ def wrap_backward(original: Hook, tape: Tape, guard: Guard) -> Hook:
             raise
         finally:
             try:
+                noted, by = ended, thread()
+                if noted[1] != by:
+                    noted = ended = (end, by, "", ())
                 at_ns = clock()
-                append((end, at_ns, thread(), "", ()))
+                append((at_ns, noted))
                 if at_ns >= tape.due_ns:
                     tape.play()
             except Exception as error:
@@ -109,8 +121,8 @@ def wrap_backward(original: Hook, tape: Tape, guard: Guard) -> Hook:
 
 def wrap_next(original: Hook, tape: Tape, guard: Guard, torch: ModuleType) -> Hook:
     """A DataLoader iterator's `__next__`, with its wait and the size of its batch told."""
-    trains, samples_of = torch.is_grad_enabled, make_samples_of(torch)
-    return wrap_fetch(original, tape, guard, trains, samples_of)
+    tensor, samples_of = torch.Tensor, make_samples_of(torch)
+    return wrap_fetch(original, tape, guard, torch.is_grad_enabled, tensor, tensor.size, samples_of)
 
 
 def wrap_iter(original: Hook, tape: Tape, guard: Guard, torch: ModuleType) -> Hook:
@@ -202,13 +214,8 @@ def make_samples_of(torch: ModuleType, max_depth: int = 3) -> Callable[[Any], An
     tensor = torch.Tensor
 
     def samples_of(batch: Any, depth: int = 0) -> Any:
-        kind = type(batch)
-        first = batch[0] if (kind is list or kind is tuple) and batch else batch
-        if type(first) is tensor:  # nearly always
-            if first.ndim:
-                return first.size(0)  # `shape` makes a tuple of all sizes
-            if first is batch:
-                return None
+        if type(batch) is tensor:
+            return batch.size(0) if batch.ndim else None
         if depth >= max_depth:
             return None
         if isinstance(batch, dict):
