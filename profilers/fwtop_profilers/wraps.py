@@ -8,7 +8,7 @@ framework's folder's. Must not import a framework.
 from __future__ import annotations
 
 import functools
-from typing import Any, Callable, Dict, Optional, Tuple
+from typing import Any, Callable, Dict, Optional, Sequence, Tuple
 
 from fwtop_profilers.guard import Guard
 from fwtop_profilers.plain_steps import Boundary
@@ -33,6 +33,7 @@ def wrap_fetch(
     original: Hook,
     tape: Tape,
     guard: Guard,
+    asks: Sequence[Any],
     trains: Callable[[], Optional[bool]],
     tensor: type,
     shape_of: Callable[[Any], Any],
@@ -40,9 +41,9 @@ def wrap_fetch(
 ) -> Hook:
     """An iterator's `__next__`, with its wait and the size of its batch told.
 
-    `trains` says whether a batch may be trained on, and None where the call says nothing. Nearly
-    all batches are a `tensor`, or begin with one, whose sizes are what `shape_of` gives; how large
-    any other is `samples_of` says, and None where there is no telling.
+    Unless `asks` is empty, `trains` says whether a batch may be trained on, and None where the call
+    says nothing. Nearly all batches are a `tensor`, or begin with one, whose sizes are what
+    `shape_of` gives; how large any other is `samples_of` says, and None where there is no telling.
     """
     append, clock, thread, exhausted = tape.append, tape.clock, tape.thread, tape.input_end
     begin, end = tape.steps.input_begin, tape.steps.input_end
@@ -56,7 +57,7 @@ def wrap_fetch(
             return original(self)
         training = None
         try:
-            training = trains()
+            training = trains() if asks else True
             if training is not None:
                 by = thread()
                 given = (id(self), training)

@@ -53,11 +53,13 @@ class TensorFlowProbe(FrameworkProbe):
     def __init__(self, context: Context, tensorflow: ModuleType) -> None:
         super().__init__(context, tensorflow)
         self._tracing: Optional[Tracing] = None
+        self._graphs_open = graphs.OpenGraphs()
         self._updates = HandUpdates(context.steps)
         context.steps.updates["tensorflow"] = self._updates
 
     def _parts(self) -> Sequence[Tuple[str, Install]]:
         return (
+            ("graphs", self._install_graphs),
             ("compile", self._install_tracing),
             ("function", self._install_function),
             ("backward", self._install_tape),
@@ -75,6 +77,10 @@ class TensorFlowProbe(FrameworkProbe):
 
     # --- the parts ------------------------------------------------------------------------------
 
+    def _install_graphs(self, guard: Guard) -> str:
+        self._graphs_open.watch(self._patches)
+        return "graphs that are open"
+
     def _install_tracing(self, guard: Guard) -> str:
         self._tracing = tracing = Tracing(self._context, guard, windows.compile_began)
         self._patches.replace(_loaded(TRACING), "_create_concrete_function", tracing.wrap_create)
@@ -88,7 +94,7 @@ class TensorFlowProbe(FrameworkProbe):
         tape, tracing = self._context.tape, self._tracing
         if tracing is None:
             return "none: traces are not seen"
-        calls = step_hooks.FunctionCalls(tape, tracing, self._updates)
+        calls = step_hooks.FunctionCalls(tape, tracing, self._updates, self._graphs_open)
         self._patches.replace(
             _loaded(FUNCTION).Function,
             "__call__",
@@ -141,7 +147,7 @@ class TensorFlowProbe(FrameworkProbe):
         return "tf.compat.v1"
 
     def _install_iterators(self, guard: Guard) -> str:
-        tape = self._context.tape
+        tape, graphs_open = self._context.tape, self._graphs_open
         found = []
         for module, name in ITERATORS:
             owner = getattr(sys.modules.get(module), name, None)
@@ -149,7 +155,7 @@ class TensorFlowProbe(FrameworkProbe):
                 self._patches.replace(
                     owner,
                     "__next__",
-                    lambda original: step_hooks.wrap_next(original, tape, guard),
+                    lambda original: step_hooks.wrap_next(original, tape, guard, graphs_open),
                 )
                 found.append(name)
         return ", ".join(found) or "none: this version's iterators are not known"
@@ -209,7 +215,7 @@ class TensorFlowProbe(FrameworkProbe):
 
         def rehearsal(work: Work) -> Callable[[], None]:
             backward = wraps.wrap_call(work, begins, ends, guard)
-            fetch = step_hooks.wrap_next(work, tape, guard)
+            fetch = step_hooks.wrap_next(work, tape, guard, self._graphs_open)
 
             def step() -> None:
                 fetch(tape)

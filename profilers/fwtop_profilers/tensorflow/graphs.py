@@ -8,11 +8,13 @@ known as a step. A thread-local would fail: MirroredStrategy traces replicas on 
 
 from __future__ import annotations
 
+import functools
 import sys
 import threading
 from _thread import get_ident
-from typing import Any
+from typing import Any, Callable, List
 
+from fwtop_profilers.patches import Patches
 from fwtop_profilers.tape import Tape
 
 MARK = "_fwtop_holds"
@@ -27,7 +29,6 @@ DYNAMIC = 16
 _MAX_DEPTH = 64
 _OPS = "tensorflow.python.framework.ops"
 _CONTEXT = "tensorflow.python.eager.context"
-_BY_DEFAULT = "default_execution_mode"
 MAIN_THREAD = threading.main_thread().ident or 0
 """It runs no replica; asked for first, for this is asked at each call of a function."""
 
@@ -46,26 +47,64 @@ def is_eager() -> bool:
         return bool(module.executing_eagerly())
 
 
-class MayTrace:
-    """What a hook of each step asks before `is_eager`, which takes such a hook two microseconds:
-    where no graph is open on this thread, and eager is what TensorFlow begins with, it is eager."""
+class OpenGraphs:
+    """Whether a graph may be open on this thread: what a hook of each step asks before `is_eager`.
 
-    __slots__ = ("context", "graphs")
+    That takes such a hook two microseconds, and TensorFlow's own stack of graphs, which belongs to
+    a thread, four: neither is in the caches any more. Where none is open on any thread, and eager
+    is what TensorFlow begins with, it is eager.
+    """
+
+    __slots__ = ("_context", "opened")
 
     def __init__(self) -> None:
-        ops, context = sys.modules.get(_OPS), sys.modules.get(_CONTEXT)
-        known = hasattr(ops, "_default_graph_stack") and hasattr(context, _BY_DEFAULT)
-        self.graphs: Any = getattr(ops, "_default_graph_stack", None) if known else _Unknown
-        """`.stack`: those that are open on the thread that asks."""
-        self.context: Any = context if known else _Unknown
-        """`.default_execution_mode`: 0 in a script that has gone back to TensorFlow 1's graphs."""
+        self.opened: List[bool] = [True]
+        """One for each graph that is open on any thread; until `watch`, perhaps one. A list, for
+        threads may add and remove at the same time."""
+        self._context: Any = sys.modules.get(_CONTEXT)
+
+    def watch(self, patches: Patches) -> None:
+        """From now on know of each. Raises AttributeError for another version of TensorFlow."""
+        stack, opened = sys.modules[_OPS]._default_graph_stack, self.opened
+
+        def wrap(original: Callable[..., Any]) -> Callable[..., Any]:
+            @functools.wraps(original)
+            def get_controller(*args: Any, **kwargs: Any) -> Any:
+                return _Opened(original(*args, **kwargs), opened)
+
+            return get_controller
+
+        patches.replace(type(stack), "get_controller", wrap)
+        if not stack.stack:
+            opened.clear()
+
+    @property
+    def begins_eager(self) -> bool:
+        """Whether TensorFlow runs at once what stands in no graph; no longer in a script that has
+        gone back to TensorFlow 1's graphs."""
+        return bool(getattr(self._context, "default_execution_mode", 0))
 
 
-class _Unknown:
-    """Of another version: `is_eager` is to be asked."""
+class _Opened:
+    """The context in which a graph is open, told of."""
 
-    stack = (None,)
-    default_execution_mode = 0
+    __slots__ = ("_controller", "_opened")
+
+    def __init__(self, controller: Any, opened: List[bool]) -> None:
+        self._controller = controller
+        self._opened = opened
+
+    def __enter__(self) -> Any:
+        graph = self._controller.__enter__()
+        self._opened.append(True)
+        return graph
+
+    def __exit__(self, *raised: Any) -> Any:
+        try:
+            return self._controller.__exit__(*raised)
+        finally:
+            if self._opened:
+                self._opened.pop()
 
 
 def mark_open_graphs(holds: int) -> None:

@@ -16,7 +16,13 @@ from fwtop_profilers.guard import Guard
 from fwtop_profilers.plain_steps import Boundary
 from fwtop_profilers.tape import Tape
 from fwtop_profilers.tensorflow import graphs
-from fwtop_profilers.tensorflow.graphs import ASSIGNED, DYNAMIC, GRADIENTS, UPDATE
+from fwtop_profilers.tensorflow.graphs import (
+    ASSIGNED,
+    DYNAMIC,
+    GRADIENTS,
+    UPDATE,
+    OpenGraphs,
+)
 from fwtop_profilers.tensorflow.hand_updates import HandUpdates
 from fwtop_profilers.tensorflow.tracing import Tracing
 from fwtop_profilers.wraps import Begins, Ends, hide, wrap_fetch
@@ -41,12 +47,14 @@ compiles by their shapes). A plain tuple, for each step makes one."""
 class FunctionCalls:
     """What a call of a tf.function means: a step, an update beside others, or a model's forward."""
 
-    def __init__(self, tape: Tape, tracing: Tracing, updates: HandUpdates) -> None:
+    def __init__(
+        self, tape: Tape, tracing: Tracing, updates: HandUpdates, graphs_open: OpenGraphs
+    ) -> None:
         self._tape = tape
         self._steps = tape.steps
         self._tracing = tracing
         self._updates = updates
-        self._may_trace = graphs.MayTrace()
+        self._graphs_open = graphs_open
         self._eager_run: Any = sys.modules[EAGER_RUN]
 
     def wrap(self, original: Hook, guard: Guard) -> Hook:
@@ -56,26 +64,25 @@ class FunctionCalls:
         nothing was traced since. Those are noted here; what such a hook touches in each step, and
         the framework's work has driven from the caches, is most of its cost.
         """
-        tape, tracing, may_trace, eager_run = (
-            self._tape, self._tracing, self._may_trace, self._eager_run,
-        )  # fmt: skip
+        tape, tracing, eager_run = self._tape, self._tracing, self._eager_run
+        opened = self._graphs_open.opened
         append, clock, thread, main = tape.append, tape.clock, tape.thread, graphs.MAIN_THREAD
         begins, ends = self._begins, self._ends
 
         @functools.wraps(original)
-        def called(self: Any, *args: Any, **kwargs: Any) -> Any:
+        def called(*args: Any, **kwargs: Any) -> Any:
             call = known = None
             if not guard.off:
                 try:
-                    known = getattr(self, KNOWN, None)
+                    known = getattr(args[0], KNOWN, None)
                     if (
                         known is None
                         or known[0] != tracing.count
-                        or may_trace.graphs.stack
+                        or opened
                         or thread() != main
                         or eager_run.RUN_FUNCTIONS_EAGERLY
                     ):
-                        known, call = None, begins(self, args, kwargs)
+                        known, call = None, begins(args[0], args[1:], kwargs)
                     else:
                         began_ns = clock()
                         append((began_ns, known[1]))
@@ -84,7 +91,7 @@ class FunctionCalls:
                 except Exception as error:
                     guard.fail(error)
             try:
-                return original(self, *args, **kwargs)
+                return original(*args, **kwargs)
             except BaseException as raised:
                 hide(raised)
                 raise
@@ -96,9 +103,10 @@ class FunctionCalls:
                         if at_ns >= tape.due_ns:
                             tape.play()
                     elif known is not None:
-                        ends(self, (began_ns, UPDATE, False, known[0], known[3], (args, kwargs)))
+                        given = args[1:], kwargs
+                        ends(args[0], (began_ns, UPDATE, False, known[0], known[3], given))
                     elif call is not None:
-                        ends(self, call)
+                        ends(args[0], call)
                 except Exception as error:
                     guard.fail(error)
 
@@ -106,9 +114,9 @@ class FunctionCalls:
 
     def _begins(self, function: Any, args: Any, kwargs: Any) -> Optional[Call]:
         """A call of `function` begins; None where it says nothing."""
-        tape, tracing, may_trace = self._tape, self._tracing, self._may_trace
+        tape, tracing, graphs_open = self._tape, self._tracing, self._graphs_open
         holds = getattr(function._function_cache._primary, graphs.MARK, 0)  # graphs.holds, inline
-        if may_trace.graphs.stack or not may_trace.context.default_execution_mode:
+        if graphs_open.opened or not graphs_open.begins_eager:
             if not graphs.is_eager():
                 if holds:
                     graphs.mark_open_graphs(holds)
@@ -198,17 +206,16 @@ def _is_backward(tape: Tape) -> bool:
     return not graphs.other_replica(tape)
 
 
-def wrap_next(original: Hook, tape: Tape, guard: Guard) -> Hook:
+def wrap_next(original: Hook, tape: Tape, guard: Guard, graphs_open: OpenGraphs) -> Hook:
     """An iterator's `__next__`, with its wait and the size of its batch told; not its tracing."""
-
-    may_trace = graphs.MayTrace()
+    opened = graphs_open.opened
 
     def trains() -> Optional[bool]:
-        return None if may_trace.graphs.stack and not graphs.is_eager() else True
+        return True if graphs.is_eager() else None
 
     tensor: type = getattr(sys.modules.get(OPS), "EagerTensor", _Unknown)
     shape_of: Any = getattr(tensor, "_shape_tuple", None)  # `shape` makes an object for each size
-    return wrap_fetch(original, tape, guard, trains, tensor, shape_of, samples_of)
+    return wrap_fetch(original, tape, guard, opened, trains, tensor, shape_of, samples_of)
 
 
 class _Unknown:

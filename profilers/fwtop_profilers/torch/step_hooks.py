@@ -121,8 +121,9 @@ def wrap_backward(original: Hook, tape: Tape, guard: Guard) -> Hook:
 
 def wrap_next(original: Hook, tape: Tape, guard: Guard, torch: ModuleType) -> Hook:
     """A DataLoader iterator's `__next__`, with its wait and the size of its batch told."""
-    tensor, samples_of = torch.Tensor, make_samples_of(torch)
-    return wrap_fetch(original, tape, guard, torch.is_grad_enabled, tensor, tensor.size, samples_of)
+    trains, asks, tensor = torch.is_grad_enabled, (True,), torch.Tensor
+    samples_of = make_samples_of(torch)
+    return wrap_fetch(original, tape, guard, asks, trains, tensor, tensor.size, samples_of)
 
 
 def wrap_iter(original: Hook, tape: Tape, guard: Guard, torch: ModuleType) -> Hook:
