@@ -1,4 +1,4 @@
-"""What `--overhead 0` costs a step of about 5 ms, with fwtop's hooks in and out by turns of a step.
+"""What `--overhead 0` costs a step of about 5 ms, with fwtop's hooks in and out by turns.
 
 `overhead` compares processes, which differ by a percent or more whatever watches them; this one
 looks within a process, and can tell a tenth of a percent (see scripts/turns.py). What it says of a
@@ -36,7 +36,7 @@ KINDS = {
 }
 LIMIT_S = 1800
 LONG = 1.5
-"""Steps over so many medians are cut to that where single steps are compared: others' work."""
+"""Steps over so many medians are cut to that: others' work."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -92,12 +92,13 @@ def figures_of(kind: str, taken: Taken) -> list[Figure]:
 
 
 def hooks(taken: Taken) -> list[ratios.Pair]:
-    """Of each four steps the two with hooks, and the two without."""
+    """Of each eight steps those with hooks, and those without, that no switch was right before."""
+    most = LONG * statistics.median(taken.steps_s)
     found = []
     for number, first_in in enumerate(taken.first_in):
-        four = taken.steps_s[4 * number : 4 * number + 4]
-        if len(four) == 4:
-            outer, inner = (four[0] + four[3]) / 2, (four[1] + four[2]) / 2
+        eight = [min(step, most) for step in taken.steps_s[8 * number : 8 * number + 8]]
+        if len(eight) == 8:
+            outer, inner = (eight[1] + eight[7]) / 2, sum(eight[3:6]) / 3
             found.append(ratios.Pair(outer, inner) if first_in else ratios.Pair(inner, outer))
     return found
 

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import random
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 from tests.benchmarks import ratios
 from tests.benchmarks.overhead_by_step import Taken, delay_a_step, hooks
 
-STEP_S, HOOKS_S = 0.005, 0.000_025
+STEP_S, HOOKS_S, SWITCH_S = 0.005, 0.000_025, 0.000_010
+OUTER = (0, 1, 6, 7)
 
 
 def test_the_hooks_ratio_is_found_whoever_is_first_and_while_the_machine_slows_down() -> None:
     draw = random.Random(1)
     first_in = [draw.random() < 0.5 for _ in range(500)]
+    is_in = [first == (place in OUTER) for first in first_in for place in range(8)]
+    switched = [now != before for before, now in pairwise([True, *is_in])]
     steps_s = [
-        (STEP_S + HOOKS_S * (first == (place in (0, 3)))) * (1 + number * 1e-4)
-        for number, first in enumerate(first_in)
-        for place in range(4)
+        (STEP_S + HOOKS_S * here) * (1 + number * 1e-5) + SWITCH_S * after_switch * (1 + here)
+        for number, (here, after_switch) in enumerate(zip(is_in, switched, strict=True))
     ]
     rows = hooks(Taken(steps_s[:-1], first_in, [], [], 0.0, 0.0))
     assert len(rows) == 499

@@ -1,10 +1,12 @@
-"""fwtop's hooks in and out of a training script by turns of one step, within one process.
+"""fwtop's hooks in and out of a training script by turns of a few steps, within one process.
 
 Two starts of one script differ by a percent or more, whatever watches them: by where they lie in
 memory. And a shared machine's mood changes within a second. So what hooks cost is told best by a
-process that has them in one step and not in the next. The order is in, out, out, in, or the other
-way round, so what drifts does so for both, and as many steps of either kind come after a switch;
-which of the two is drawn each time, for a script has periods of its own.
+process that has them in some steps and not in the next ones: two in, four out, two in, or the other
+way round, which is drawn each time, for a script has periods of its own. Whoever is told of later
+looks at those alone that come after a step of their kind, and lie around the same middle, so that
+what drifts does so for both. For a switch has a price of its own: Python forgets what it had found
+of a class that is changed, and looks for it again in the next step.
 
 fwtop's own thread works four times a second, so it touches few steps of either kind alike. What it
 takes is measured afterwards, with the hooks in and the thread on another core, if there is one: by
@@ -32,8 +34,10 @@ if "FWTOP_SOCKET" in os.environ:
 WARM_UP_S = 7.0
 COUNTED_S = 40.0
 """With the hooks in, for the thread's time."""
-ROUND = 4
-"""Steps, two of them with hooks."""
+ROUND = 8
+"""Steps, half of them with hooks."""
+OUTER = (0, 1, 6, 7)
+"""Those of a round that are like its first one."""
 
 
 class Turns:
@@ -75,7 +79,7 @@ class Turns:
         place = len(self._steps_s) % ROUND
         if place == 0:
             self._first_in.append(self._draw.random() < 0.5)
-        return self._first_in[-1] == (place in (0, ROUND - 1))
+        return self._first_in[-1] == (place in OUTER)
 
     def write(self, loss: float) -> None:
         """As RESULT: the seconds of the steps by turns, and whether each round's first one had
