@@ -127,6 +127,27 @@ for a, b in data:
 print(len(x))
 """
 
+IN_A_GRAPH = """
+try:
+    with tf.Graph().as_default() as graph:
+        traced(tf.zeros((8, 4)), tf.zeros((8, 1)))
+except Exception as error:  # what it captured is another graph's
+    print(type(error).__name__)
+print(len(graph.get_operations()), tf.executing_eagerly())
+"""
+BESIDE_A_GRAPH = """
+import threading
+opened, over = threading.Event(), threading.Event()
+def open_graph():
+    with tf.Graph().as_default():
+        opened.set()
+        over.wait(60)
+other = threading.Thread(target=open_graph)
+other.start(); opened.wait(60)
+traced(x[:8], y[:8])
+over.set(); other.join()
+"""
+
 
 @pytest.mark.parametrize(
     ("between", "steps"),
@@ -136,8 +157,12 @@ print(len(x))
         ("import threading\nworker = threading.Thread(target=traced, args=(x[:8], y[:8]))\n"
          "worker.start(); worker.join()", 21),
         ("traced = tf.function(step)", 20),
+        (IN_A_GRAPH, 20),
+        (BESIDE_A_GRAPH, 21),
     ],
-    ids=["run eagerly", "retraced", "on another thread", "made anew"],
+    ids=[
+        "run eagerly", "retraced", "on another thread", "made anew", "in a graph", "beside a graph",
+    ],
 )  # fmt: skip
 def test_a_function_that_is_known_to_train_is_looked_at_again(
     collector: Collector, between: str, steps: int
@@ -146,6 +171,24 @@ def test_a_function_that_is_known_to_train_is_looked_at_again(
     result = train(collector, code)
     assert len(collector.steps()) == steps
     assert result.stdout == train_plain(collector, code)
+
+
+def test_no_graph_is_taken_for_open_that_was_left(collector: Collector) -> None:
+    """While one is, each hook asks TensorFlow, which takes longer than all else that it does."""
+    code = """
+import sys
+@tf.function
+def fails(a):
+    return tf.cond(tf.reduce_sum(a) > 0, lambda: a, lambda: 1 / 0)
+try:
+    fails(x)
+except Exception:
+    print("raised")
+for a, b in data:
+    tf.function(step)(a, b)
+print(sys.modules["fwtop_profilers.startup"].session._probes["tensorflow"]._graphs_open.opened)
+"""
+    assert train(collector, EAGER + code).stdout.endswith("raised\n[]\n")
 
 
 def test_step_within_a_traced_epoch_function_is_found_by_what_it_calls(
