@@ -92,13 +92,13 @@ def figures_of(kind: str, taken: Taken) -> list[Figure]:
 
 
 def hooks(taken: Taken) -> list[ratios.Pair]:
-    """Of each eight steps those with hooks, and those without, that no switch was right before."""
+    """Of each nine steps those with hooks, and those without, that no switch was right before."""
     most = LONG * statistics.median(taken.steps_s)
     found = []
     for number, first_in in enumerate(taken.first_in):
-        eight = [min(step, most) for step in taken.steps_s[8 * number : 8 * number + 8]]
-        if len(eight) == 8:
-            outer, inner = (eight[1] + eight[7]) / 2, sum(eight[3:6]) / 3
+        nine = [min(step, most) for step in taken.steps_s[9 * number : 9 * number + 9]]
+        if len(nine) == 9:
+            outer, inner = (nine[1] + nine[7]) / 2, sum(nine[3:6]) / 3
             found.append(ratios.Pair(outer, inner) if first_in else ratios.Pair(inner, outer))
     return found
 

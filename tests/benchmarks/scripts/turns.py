@@ -2,8 +2,9 @@
 
 Two starts of one script differ by a percent or more, whatever watches them: by where they lie in
 memory. And a shared machine's mood changes within a second. So what hooks cost is told best by a
-process that has them in some steps and not in the next ones: two in, four out, two in, or the other
-way round, which is drawn each time, for a script has periods of its own. Whoever is told of later
+process that has them in some steps and not in the next ones: two in, four out, three in, or the
+other way round, which is drawn each time. Nine, for a script has periods of its own, and powers of
+two are what they mostly are. Whoever is told of later
 looks at those alone that come after a step of their kind, and lie around the same middle, so that
 what drifts does so for both. For a switch has a price of its own: Python forgets what it had found
 of a class that is changed, and looks for it again in the next step.
@@ -34,9 +35,9 @@ if "FWTOP_SOCKET" in os.environ:
 WARM_UP_S = 7.0
 COUNTED_S = 40.0
 """With the hooks in, for the thread's time."""
-ROUND = 8
-"""Steps, half of them with hooks."""
-OUTER = (0, 1, 6, 7)
+ROUND = 9
+"""Steps, some half of them with hooks."""
+OUTER = (0, 1, 6, 7, 8)
 """Those of a round that are like its first one."""
 
 
