@@ -80,14 +80,13 @@ def figures_of(kind: str, taken: Taken) -> list[Figure]:
     cpu_s = taken.thread_s / (len(taken.ends_s) - 1)
     delay_s = delay_a_step(taken)
     found = ratios.ratio(rows)
-    bar = BARS["fwtop-0"]
     return [
         figure(f"{kind}: step without hooks", "ms", [1e3 * step_s]),
         _ratio(f"{kind}: hooks in / out, mean step", rows),
         figure(f"{kind}: CPU time of fwtop's thread, a step", "µs", [1e6 * cpu_s]),
         figure(f"{kind}: delay by fwtop's thread on another core, a step", "µs", [1e6 * delay_s]),
-        figure(f"{kind}: fwtop-0 / plain, two cores", "x", [found + delay_s / step_s], bar),
-        figure(f"{kind}: fwtop-0 / plain, one core", "x", [found + cpu_s / step_s], bar),
+        _sum(f"{kind}: fwtop-0 / plain, two cores", found + delay_s / step_s),
+        _sum(f"{kind}: fwtop-0 / plain, one core", found + cpu_s / step_s),
     ]
 
 
@@ -122,6 +121,10 @@ def delay_a_step(taken: Taken) -> float:
 def _ratio(name: str, rows: list[ratios.Pair]) -> Figure:
     low, high = ratios.interval_95([rows])
     return figure(name, "x", [ratios.ratio(rows)], note=f"95 %: {low:.4f} to {high:.4f}")
+
+
+def _sum(name: str, found: float) -> Figure:
+    return figure(name, "x", [found], BARS["fwtop-0"], note=f"{found:.4f}")
 
 
 def _run(script: list[str], options: list[str], count: int, is_watched: bool) -> Taken:
