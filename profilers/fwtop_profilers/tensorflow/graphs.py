@@ -27,7 +27,7 @@ ASSIGNED = 8
 DYNAMIC = 16
 """XLA compiles it for each shape of its arguments, though it is traced once."""
 _MAX_DEPTH = 64
-_OPS = "tensorflow.python.framework.ops"
+OPS = "tensorflow.python.framework.ops"
 _CONTEXT = "tensorflow.python.eager.context"
 MAIN_THREAD = threading.main_thread().ident or 0
 """It runs no replica; asked for first, for this is asked at each call of a function."""
@@ -65,7 +65,7 @@ class OpenGraphs:
 
     def watch(self, patches: Patches) -> None:
         """From now on know of each. Raises AttributeError for another version of TensorFlow."""
-        stack, opened = sys.modules[_OPS]._default_graph_stack, self.opened
+        stack, opened = sys.modules[OPS]._default_graph_stack, self.opened
 
         def wrap(original: Callable[..., Any]) -> Callable[..., Any]:
             @functools.wraps(original)
@@ -109,7 +109,7 @@ class _Opened:
 
 def mark_open_graphs(holds: int) -> None:
     """The graph under construction on this thread, and those around it, hold so much."""
-    ops: Any = sys.modules[_OPS]
+    ops: Any = sys.modules[OPS]
     mark_graph(ops.get_default_graph(), holds)
 
 

@@ -30,7 +30,6 @@ from fwtop_profilers.wraps import Begins, Ends, hide, wrap_fetch
 Hook = Callable[..., Any]
 
 BOUNDARY = GRADIENTS | UPDATE
-OPS = "tensorflow.python.framework.ops"
 EAGER_RUN = "tensorflow.python.eager.polymorphic_function.eager_function_run"
 
 KNOWN = "_fwtop_known"
@@ -213,7 +212,7 @@ def wrap_next(original: Hook, tape: Tape, guard: Guard, graphs_open: OpenGraphs)
     def trains() -> Optional[bool]:
         return True if graphs.is_eager() else None
 
-    tensor: type = getattr(sys.modules.get(OPS), "EagerTensor", _Unknown)
+    tensor: type = getattr(sys.modules.get(graphs.OPS), "EagerTensor", _Unknown)
     shape_of: Any = getattr(tensor, "_shape_tuple", None)  # `shape` makes an object for each size
     return wrap_fetch(original, tape, guard, opened, trains, tensor, shape_of, samples_of)
 
