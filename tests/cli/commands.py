@@ -157,7 +157,10 @@ class Terminal:
 
     def shows(self, text: bytes) -> None:
         """Wait for text."""
-        wait_until(lambda: self.read() and text in self.screen, f"{text!r} in {self.screen!r}")
+        try:
+            wait_until(lambda: self.read() and text in self.screen, repr(text))
+        except AssertionError as error:
+            raise AssertionError(f"{error} in {self.screen!r}") from None
 
     def type(self, data: bytes) -> None:
         """Press keys."""

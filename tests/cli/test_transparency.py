@@ -236,6 +236,7 @@ count = 0
 def seen(number, frame):
     global count
     count += 1
+    open('interrupts', 'a').write('.')
     print('interrupt', count, flush=True)
     if count == 3: sys.exit(9)
 signal.signal(signal.SIGINT, seen)
@@ -245,14 +246,21 @@ while True: time.sleep(0.01)
 
 
 def test_control_c_on_a_terminal_reaches_the_script_once_each_press(place: Place) -> None:
+    """Told by a file: after a Ctrl-C the kernel drops what waits on the terminal, and that may be
+    the script's answer (3 of 390,000 times on a busy machine, without fwtop)."""
     place.script(COUNTS_INTERRUPTS)
+    interrupts = place.folder / "interrupts"
+    interrupts.write_text("")
     terminal = Terminal(place, [*FWTOP, "record", "-q", "--python", sys.executable, "script.py"])
     terminal.shows(b"ready")
     for press in (1, 2, 3):
         terminal.type(b"\x03")
-        terminal.shows(b"interrupt %d" % press)
+        wait_until(
+            lambda: terminal.read() and len(interrupts.read_text()) >= press,  # noqa: B023
+            f"interrupt {press}",
+        )
     assert terminal.end() == 9
-    assert terminal.screen.count(b"interrupt") == 3
+    assert interrupts.read_text() == "..."
 
 
 def test_control_c_with_output_on_a_pipe(place: Place) -> None:
