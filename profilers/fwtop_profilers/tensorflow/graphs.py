@@ -8,6 +8,7 @@ known as a step. A thread-local would fail: MirroredStrategy traces replicas on 
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import sys
 import threading
@@ -68,9 +69,15 @@ class OpenGraphs:
         stack, opened = sys.modules[OPS]._default_graph_stack, self.opened
 
         def wrap(original: Callable[..., Any]) -> Callable[..., Any]:
+            @contextlib.contextmanager  # which serves as a decorator, too, as TensorFlow's does
             @functools.wraps(original)
             def get_controller(*args: Any, **kwargs: Any) -> Any:
-                return _Opened(original(*args, **kwargs), opened)
+                with original(*args, **kwargs) as graph:
+                    opened.append(True)
+                    try:
+                        yield graph
+                    finally:
+                        opened.pop()
 
             return get_controller
 
@@ -83,28 +90,6 @@ class OpenGraphs:
         """Whether TensorFlow runs at once what stands in no graph; no longer in a script that has
         gone back to TensorFlow 1's graphs."""
         return bool(getattr(self._context, "default_execution_mode", 0))
-
-
-class _Opened:
-    """The context in which a graph is open, told of."""
-
-    __slots__ = ("_controller", "_opened")
-
-    def __init__(self, controller: Any, opened: List[bool]) -> None:
-        self._controller = controller
-        self._opened = opened
-
-    def __enter__(self) -> Any:
-        graph = self._controller.__enter__()
-        self._opened.append(True)
-        return graph
-
-    def __exit__(self, *raised: Any) -> Any:
-        try:
-            return self._controller.__exit__(*raised)
-        finally:
-            if self._opened:
-                self._opened.pop()
 
 
 def mark_open_graphs(holds: int) -> None:

@@ -134,6 +134,10 @@ try:
 except Exception as error:  # what it captured is another graph's
     print(type(error).__name__)
 print(len(graph.get_operations()), tf.executing_eagerly())
+@graph.as_default()
+def build():
+    return tf.executing_eagerly(), tf.compat.v1.get_default_graph() is graph
+print(build(), build(), tf.executing_eagerly())
 """
 BESIDE_A_GRAPH = """
 import threading
