@@ -30,23 +30,22 @@ class Sizes:
 
     def __init__(self, iterator: Any) -> None:
         found = getattr(iterator, "data_adapter", None) or getattr(iterator, "_adapter", None)
-        self.size = _told(found, "batch_size")
-        """Samples in each batch but the one numbered `last`."""
-        self.last: Optional[int] = None
+        self._size = _told(found, "batch_size")
+        self._last: Optional[int] = None
         self._partial: Optional[int] = None
-        if self.size is not None and _told(found, "has_partial_batch"):
+        if self._size is not None and _told(found, "has_partial_batch"):
             count = _told(iterator, "num_batches")
             count = _told(iterator, "inferred_steps") if count is None else count
-            self.last = None if count is None else count - 1
+            self._last = None if count is None else count - 1
             self._partial = _told(found, "partial_batch_size")
 
     def of(self, first: int, last: int) -> Optional[int]:
         """Samples in the batches `first` to `last`; None where it is not known."""
-        if self.size is None:
+        if self._size is None:
             return None
-        samples = self.size * max(1, last - first + 1)
-        if last == self.last and self._partial is not None:
-            samples += self._partial - self.size
+        samples = self._size * max(1, last - first + 1)
+        if last == self._last and self._partial is not None:
+            samples += self._partial - self._size
         return samples
 
 
@@ -163,9 +162,7 @@ class Batches:
                 try:
                     batch = args[1] if len(args) > 1 else kwargs.get("batch")
                     batch = batch if type(batch) is int else number(batch) or 0
-                    sizes = self._sizes
-                    is_usual = batch == self._first and batch != sizes.last
-                    gave = (sizes.size if is_usual else sizes.of(self._first, batch),)
+                    gave = (self._sizes.of(self._first, batch),)
                     noted, by = ended, thread()
                     if noted[3] != gave or noted[1] != by:
                         noted = ended = (end, by, "", gave)
