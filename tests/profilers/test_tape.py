@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -292,6 +293,26 @@ def test_a_short_cut_that_fails_is_left_to_the_rules() -> None:
     assert failures == ["plain steps"]
     assert [index for index, _ in loop.ended] == list(range(6))
     assert loop.durations() == [5, 6, 6, 6, 6, 6]
+
+
+def test_steps_are_taken_whole_while_another_thread_notes_more() -> None:
+    loop = Loop()
+    failures: list[str] = []
+    loop.tape.on_failure = lambda subject, error: failures.append(repr(error))
+    loop.begin()
+    interval = sys.getswitchinterval()
+    training = threading.Thread(target=lambda: [loop.step() for _ in range(5_000)])
+    sys.setswitchinterval(1e-6)
+    try:
+        training.start()
+        while training.is_alive():
+            loop.tape.play()
+    finally:
+        sys.setswitchinterval(interval)
+    training.join()
+    loop.tape.play()
+    assert failures == []
+    assert len(loop.ended) == 5_001
 
 
 def test_a_step_that_is_over_is_not_here() -> None:
