@@ -70,7 +70,7 @@ class Ends(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         self.losses.append(logs["loss"])
         if (self.way, self.epoch) == ("raises", 2):
-            time.sleep(0.03)  # steps long enough for a window to open and be saved, in vain
+            time.sleep(0.1)  # so that the last windows are read, and one more is saved, in vain
         if (self.epoch, batch) == (2, 13):
             print(self.way, json.dumps(self.losses), flush=True)
             ENDINGS[self.way]()

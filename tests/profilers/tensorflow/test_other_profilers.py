@@ -22,8 +22,8 @@ def trains():
     for a, b in data:
         step(a, b)
 
-def asks(server, folder, attempts):
-    tf.profiler.experimental.client.trace(server, folder, 200, num_tracing_attempts=attempts)
+def asks(server, folder, attempts, lasts_ms):
+    tf.profiler.experimental.client.trace(server, folder, lasts_ms, num_tracing_attempts=attempts)
 
 def while_training(*told):
     client = threading.Thread(target=asks, args=told)
@@ -34,7 +34,8 @@ def while_training(*told):
 for _ in range(10):
     trains()
 cluster = tf.distribute.Server.create_local_server()
-while_training(cluster.target, os.path.join(sys.argv[1], "cluster"), 10_000)
+# so long that ours has been saved, and is refused, before theirs is over
+while_training(cluster.target, os.path.join(sys.argv[1], "cluster"), 10_000, 1500)
 for _ in range(10):
     trains()
 free = socket.socket()
@@ -44,7 +45,7 @@ free.close()
 tf.profiler.experimental.server.start(port)
 from_here = time.monotonic_ns()
 for at in range(2):
-    while_training("localhost:%d" % port, os.path.join(sys.argv[1], "server %d" % at), 1)
+    while_training("localhost:%d" % port, os.path.join(sys.argv[1], "server %d" % at), 1, 200)
 while time.monotonic_ns() < from_here + 2_000_000_000:  # ours looks again after a second
     trains()
 print(from_here)
