@@ -92,7 +92,8 @@ class HostReading:
     cpu_ratio: float | None = None
     """Of all cores that may be used."""
     core_ratios: tuple[float, ...] = ()
-    """Core by core as the machine numbers them, also those that a container may not use."""
+    """Of each of those cores, as the machine numbers them. Empty under a quota, which is of none in
+    particular: then nothing says how many there are."""
     memory_used_bytes: int | None = None
     memory_total_bytes: int | None = None
     swap_used_bytes: int | None = None

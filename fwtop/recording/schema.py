@@ -253,8 +253,8 @@ CREATE TABLE device_processes (         -- latest reading
 ) WITHOUT ROWID;
 CREATE TABLE host_samples (
   at_ns INTEGER PRIMARY KEY,
-  cpu_ratio REAL,                       -- of the whole machine, 0..1
-  core_ratios BLOB,                     -- one byte a core, 0..255
+  cpu_ratio REAL,                       -- of all cores that may be used, 0..1
+  core_ratios BLOB,                     -- one byte for each of those cores, 0..255
   memory_used_bytes INTEGER, memory_total_bytes INTEGER,
   swap_used_bytes INTEGER,
   disk_read_bytes_per_s INTEGER, disk_write_bytes_per_s INTEGER,

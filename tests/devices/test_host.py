@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -103,7 +104,8 @@ def test_the_machine(tmp_path: Path) -> None:
     assert reading is not None
     assert reading.cpu_ratio is not None
     assert 0 < reading.cpu_ratio <= 1
-    assert len(reading.core_ratios) == psutil.cpu_count()
+    usable = getattr(os, "sched_getaffinity", lambda pid: range(psutil.cpu_count()))(0)
+    assert len(reading.core_ratios) == len(usable)
     assert all(0 <= ratio <= 1 for ratio in reading.core_ratios)
     assert reading.memory_total_bytes == psutil.virtual_memory().total
     assert reading.memory_used_bytes is not None
@@ -116,6 +118,24 @@ def test_the_machine(tmp_path: Path) -> None:
     assert samples.run_pids == frozenset()
     assert sampler.reason is None
     sampler.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a process is tied to cores on Linux alone")
+def test_the_cores_are_those_that_may_be_used() -> None:
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {max(before)})
+    try:
+        sampler = HostSampler(find_limits=Limits)
+        sampler.start()
+        until = time.monotonic() + 0.2
+        while time.monotonic() < until:
+            pass
+        reading = sampler.sample(RunScope()).host
+    finally:
+        os.sched_setaffinity(0, before)
+    assert reading is not None
+    assert reading.core_ratios == (reading.cpu_ratio,)
+    assert reading.cpu_ratio > 0.5
 
 
 def test_the_run_is_the_script_and_its_descendants(script: Script) -> None:
@@ -353,6 +373,7 @@ def test_in_a_container_the_host_is_the_container(files: Files) -> None:
     reading = sampler.sample(RunScope()).host
     assert reading is not None
     assert reading.cpu_ratio == pytest.approx(0.75)
+    assert reading.core_ratios == ()
     assert reading.memory_total_bytes == 1_000_000
     assert reading.memory_used_bytes == 250_000
 

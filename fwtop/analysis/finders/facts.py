@@ -109,7 +109,7 @@ class Facts:
 
     @property
     def cores(self) -> int | None:
-        """Cores of the host."""
+        """Cores of the host that the run may use; None where a quota says how much of all."""
         return len(self.host.core_ratios) or None if self.host else None
 
     @property

@@ -113,6 +113,7 @@ class HostSampler:
         if self._limits.cpu is not None:
             busy_ns = self._quota_use.update(self._limits.cpu.used_ns(), at_ns)
             cpu_ratio = None if busy_ns is None else busy_ns / 1e9 / self._limits.cpu.cores
+            core_ratios = ()  # the quota is of no particular ones, and they are others', too
         memory_used_bytes, memory_total_bytes = self._read_memory()
         read_bytes, written_bytes = disk_bytes()
         received_bytes, sent_bytes = network_bytes()
@@ -153,7 +154,7 @@ class _CoreTimes:
         self._last: list[tuple[float, float]] = []
 
     def read(self) -> tuple[float | None, tuple[float, ...]]:
-        """Of all cores that this process may use, and core by core. Iowait is idle time."""
+        """Of all cores that this process may use, and of each of them. Iowait is idle time."""
         try:
             now = [_busy_and_total(times) for times in psutil.cpu_times(percpu=True)]
         except (OSError, RuntimeError):
@@ -166,8 +167,8 @@ class _CoreTimes:
             for (busy, total), (busy_0, total_0) in zip(now, last, strict=True)
         )
         cores = _usable_cores()
-        counted = [ratio for core, ratio in enumerate(ratios) if core in cores] or ratios
-        return sum(counted) / len(counted), ratios
+        usable = tuple(ratio for core, ratio in enumerate(ratios) if core in cores) or ratios
+        return sum(usable) / len(usable), usable
 
 
 def _busy_and_total(times: Sequence[float]) -> tuple[float, float]:
