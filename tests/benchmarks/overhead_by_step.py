@@ -8,6 +8,9 @@ The hooks' part is the ratio of the mean steps, with a bootstrap interval. fwtop
 twice: on the script's own core all of its CPU time is added to the steps; on another core, which it
 has wherever there are two, only how much longer those steps take within which it works, for it
 holds Python's lock meanwhile. Each of the two sums has the bar.
+
+All of it is measured in several starts of each script, by turns: in which memory a process lies is
+chance, and decides how much of the hooks it finds in the caches.
 """
 
 from __future__ import annotations
@@ -41,7 +44,8 @@ LONG = 1.5
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """How long."""
-    parser.add_argument("--by-step-steps", type=int, default=20_000, help="by turns, of each kind")
+    parser.add_argument("--by-step-starts", type=int, default=5, help="of each kind")
+    parser.add_argument("--by-step-steps", type=int, default=6_000, help="by turns, a start")
 
 
 @dataclass(frozen=True)
@@ -58,35 +62,47 @@ class Taken:
 
 def measure(options: argparse.Namespace) -> Outcome:
     """PyTorch, Keras' loop, a loop by hand; and the first of them without fwtop."""
+    starts = 1 if options.quick else options.by_step_starts
     count = 2_000 if options.quick else options.by_step_steps
-    figures: list[Figure] = []
-    for kind, (script, *more) in KINDS.items():
-        taken = _run([str(SCRIPTS / script)], more, count, is_watched=True)
-        figures += figures_of(kind, taken)
-    first, (script, *_) = next(iter(KINDS.items()))
-    nothing = hooks(_run([str(SCRIPTS / script)], [], count, is_watched=False))
-    figures.append(_ratio(f"{first}: nothing in / nothing out", nothing))
+    taken: dict[str, list[Taken]] = {kind: [] for kind in KINDS}
+    first, (plain, *_) = next(iter(KINDS.items()))
+    nothing = []
+    for _ in range(starts):
+        for kind, (script, *more) in KINDS.items():
+            taken[kind].append(_run([str(SCRIPTS / script)], more, count, is_watched=True))
+        nothing.append(hooks(_run([str(SCRIPTS / plain)], [], count, is_watched=False)))
     return Outcome(
         "overhead_by_step",
-        f"scripts on one CPU thread, {count:,} steps by turns within one process",
-        figures,
+        f"scripts on one CPU thread, {starts} starts, {count:,} steps each by turns in a process",
+        [
+            *(figure for kind, each in taken.items() for figure in figures_of(kind, each)),
+            _ratio(f"{first}: nothing in / nothing out", nothing),
+        ],
     )
 
 
-def figures_of(kind: str, taken: Taken) -> list[Figure]:
+def figures_of(kind: str, starts: list[Taken]) -> list[Figure]:
     """Of one script under fwtop."""
-    rows = hooks(taken)
-    step_s = sum(row.plain for row in rows) / len(rows)
-    cpu_s = taken.thread_s / (len(taken.ends_s) - 1)
-    delay_s = delay_a_step(taken)
-    found = ratios.ratio(rows)
+    rows = [hooks(taken) for taken in starts]
+    steps_s = [sum(row.plain for row in each) / len(each) for each in rows]
+    cpu_s = [taken.thread_s / (len(taken.ends_s) - 1) for taken in starts]
+    delay_s = [delay_a_step(taken) for taken in starts]
+    ratio = [ratios.ratio(each) for each in rows]
+    on_two = [
+        found + late / step for found, late, step in zip(ratio, delay_s, steps_s, strict=True)
+    ]
+    on_one = [found + cpu / step for found, cpu, step in zip(ratio, cpu_s, steps_s, strict=True)]
     return [
-        figure(f"{kind}: step without hooks", "ms", [1e3 * step_s]),
+        figure(f"{kind}: step without hooks", "ms", [1e3 * each for each in steps_s]),
         _ratio(f"{kind}: hooks in / out, mean step", rows),
-        figure(f"{kind}: CPU time of fwtop's thread, a step", "µs", [1e6 * cpu_s]),
-        figure(f"{kind}: delay by fwtop's thread on another core, a step", "µs", [1e6 * delay_s]),
-        _sum(f"{kind}: fwtop-0 / plain, two cores", found + delay_s / step_s),
-        _sum(f"{kind}: fwtop-0 / plain, one core", found + cpu_s / step_s),
+        figure(f"{kind}: CPU time of fwtop's thread, a step", "µs", [1e6 * each for each in cpu_s]),
+        figure(
+            f"{kind}: delay by fwtop's thread on another core, a step",
+            "µs",
+            [1e6 * each for each in delay_s],
+        ),
+        _sum(f"{kind}: fwtop-0 / plain, two cores", on_two),
+        _sum(f"{kind}: fwtop-0 / plain, one core", on_one),
     ]
 
 
@@ -118,13 +134,14 @@ def delay_a_step(taken: Taken) -> float:
     return (statistics.mean(hit) - statistics.mean(others)) * len(hit) / len(steps)
 
 
-def _ratio(name: str, rows: list[ratios.Pair]) -> Figure:
-    low, high = ratios.interval_95([rows])
-    return figure(name, "x", [ratios.ratio(rows)], note=f"95 %: {low:.4f} to {high:.4f}")
+def _ratio(name: str, starts: list[list[ratios.Pair]]) -> Figure:
+    low, high = ratios.interval_95(starts)
+    note = f"95 %, all starts: {low:.4f} to {high:.4f}"
+    return figure(name, "x", [ratios.ratio(rows) for rows in starts], note=note)
 
 
-def _sum(name: str, found: float) -> Figure:
-    return figure(name, "x", [found], BARS["fwtop-0"], note=f"{found:.4f}")
+def _sum(name: str, starts: list[float]) -> Figure:
+    return figure(name, "x", starts, BARS["fwtop-0"], f"{statistics.median(starts):.4f}")
 
 
 def _run(script: list[str], options: list[str], count: int, is_watched: bool) -> Taken:

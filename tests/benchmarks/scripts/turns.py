@@ -4,12 +4,12 @@ Two starts of one script differ by a percent or more, whatever watches them: by 
 memory. And a shared machine's mood changes within a second. So what hooks cost is told best by a
 process that has them in some steps and not in the next ones: two in, four out, three in, or the
 other way round, which is drawn each time. Nine, for a script has periods of its own, and powers of
-two are what they mostly are. Whoever is told of later
-looks at those alone that come after a step of their kind, and lie around the same middle, so that
-what drifts does so for both. For a switch has a price of its own: Python forgets what it had found
-of a class that is changed, and looks for it again in the next step.
+two are what they mostly are. Whoever reads the result looks at those alone that come after a step
+of their kind, and lie around the same middle, so that what drifts does so for both. For a switch
+has a price of its own: Python forgets what it had found of a class that is changed, and looks for
+it again in the next step.
 
-fwtop's own thread works four times a second, so it touches few steps of either kind alike. What it
+fwtop's own thread works twice a second, so it touches few steps of either kind alike. What it
 takes is measured afterwards, with the hooks in and the thread on another core, if there is one: by
 its CPU time, and by how much longer those steps are within which it worked.
 
@@ -33,7 +33,7 @@ if "FWTOP_SOCKET" in os.environ:
     from fwtop_profilers.sender import Sender
 
 WARM_UP_S = 7.0
-COUNTED_S = 40.0
+COUNTED_S = 25.0
 """With the hooks in, for the thread's time."""
 ROUND = 9
 """Steps, some half of them with hooks."""
@@ -74,6 +74,7 @@ class Turns:
             self._switch.free_thread()
             self._counted = Counted(self._switch.thread_s)
         self._counted.ends_s.append(time.perf_counter())
+        self._counted.thread_to_s = self._switch.thread_s  # a script may take long to end
         return now_s > self._counted.ends_s[0] + COUNTED_S
 
     def _is_in_next(self) -> bool:
@@ -92,7 +93,7 @@ class Turns:
             "first_in": self._first_in,
             "ends_s": self._counted.ends_s,
             "rounds_s": self._switch.rounds_s,
-            "thread_s": self._switch.thread_s - self._counted.thread_s,
+            "thread_s": self._counted.thread_to_s - self._counted.thread_from_s,
             "loss": loss,
         }
         with open(self._result, "w") as file:
@@ -104,8 +105,8 @@ class Counted:
     """The steps in which the thread's time is taken."""
 
     def __init__(self, thread_s: float) -> None:
-        self.thread_s = thread_s
-        """What it had taken before."""
+        self.thread_from_s = self.thread_to_s = thread_s
+        """What it had taken before, and with the last of them."""
         self.ends_s: list[float] = []
 
 
