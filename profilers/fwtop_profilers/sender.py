@@ -43,6 +43,11 @@ FIRST_BACKOFF_S = 0.1
 LAST_BACKOFF_S = 5.0
 FLUSH_S = 1.0
 """How long the script's end may wait for a recorder that does not read."""
+LAST_YIELD_S = 0.02
+"""Python is torn down right after the end, and a C++ thread that asks for its lock from then on
+aborts the process, as PyTorch's Gloo threads do where they are late to free what was gathered
+last. Our thread took the lock before them: on a busy machine 10 of 158 runs of two ranks aborted,
+without fwtop 3 of 165, and with this none of 69."""
 MAX_QUEUED = 20_000
 MAX_QUEUED_SILENT = 500
 """The bound while the process has not introduced itself, and perhaps never will."""
@@ -145,7 +150,8 @@ class Sender:
         _thread.start_new_thread(self._run, ())
 
     def stop(self, reason: str) -> None:
-        """Say Goodbye and flush, for at most a second; at once if there is nobody to tell."""
+        """Say Goodbye and flush, for at most a second, and leave Python's lock to others for a
+        moment; at once if there is nobody to tell."""
         if not self._started or self._stopped:
             return
         self._stopped = True
@@ -162,6 +168,7 @@ class Sender:
             except OSError:
                 pass
         self._ended.acquire(True, FLUSH_S + 0.1)
+        time.sleep(LAST_YIELD_S)
 
     # --- on the sender's thread ------------------------------------------------------------------
 

@@ -120,6 +120,24 @@ def test_a_recorder_that_comes_late(collector: Collector) -> None:
     sender.stop("exit")
 
 
+def test_others_that_wait_for_pythons_lock_get_it_before_the_end(
+    collector: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sender_module, "LAST_YIELD_S", 2.0)
+    sender = Sender(str(collector.path), hello)
+    sender.start()
+    late = threading.Event()
+
+    def comes_late() -> None:
+        while not collector.messages("Goodbye"):
+            time.sleep(0.01)
+        late.set()
+
+    threading.Thread(target=comes_late).start()
+    sender.stop("exit")
+    assert late.is_set()
+
+
 def test_no_recorder_does_not_hold_up_the_end(tmp_path: Path) -> None:
     sender = Sender(str(tmp_path / "none.sock"), hello)
     sender.start()

@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 
 import torch
 import torch.distributed as dist
@@ -30,4 +31,5 @@ dist.all_gather_object(gathered, losses)
 dist.barrier()
 if rank == 0:
     print(json.dumps({"losses": gathered, "world": int(os.environ["WORLD_SIZE"])}))
+time.sleep(0.3)  # Gloo's thread frees what was gathered; where it is late, torch aborts the process
 dist.destroy_process_group()
