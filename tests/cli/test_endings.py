@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import signal
@@ -25,9 +26,10 @@ COMMANDS = {
 @pytest.fixture(scope="module")
 def long_trace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Read long enough that a progress is shown, and a signal comes while it is read."""
-    path = tmp_path_factory.mktemp("long") / "large.json"
-    one = json.dumps(row("aten::mm", 1, 1)).encode() + b",\n"
-    path.write_bytes(b'{"traceEvents": [' + one * 900_000 + one.rstrip(b",\n") + b"]}")
+    path = tmp_path_factory.mktemp("long") / "large.json.gz"
+    one = json.dumps(row("aten::mm", 1, 1)).encode()
+    many = gzip.compress((one + b",\n") * 100_000)
+    path.write_bytes(gzip.compress(b'{"traceEvents": [') + many * 100 + gzip.compress(one + b"]}"))
     return path
 
 
