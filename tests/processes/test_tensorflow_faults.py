@@ -115,7 +115,7 @@ def test_viewer_killed_and_then_the_shim(live: Callable[..., LiveRun]) -> None:
     assert run.process is not None
     run.process.kill()
     run.process.wait(30)
-    run.goes_on(300)
+    run.goes_on(1500)  # seconds: the last half second of them ends with the script
     shim = run.told("shim")
     before = run.steps()
     os.kill(shim["pid"], signal.SIGKILL)
