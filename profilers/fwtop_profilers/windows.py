@@ -27,6 +27,7 @@ from fwtop_profilers.probe import Context
 from fwtop_profilers.saver import Saver
 from fwtop_profilers.spool import Spool
 
+SCRIPTS_PROFILER = "the script's own profiler"
 REPORT_NS = 5_000_000_000
 """The governor's bookkeeping is sent this often, besides after each window."""
 RETRY_FULL_NS = 250_000_000
@@ -351,10 +352,10 @@ class Windows(FrameworkWindows):
             self._saver.wait(MAX_WAIT_S)
 
     def _stand_down(self) -> None:
-        self._governor.stand_down("the script's own profiler")
+        self._governor.stand_down(SCRIPTS_PROFILER)
         opened = self._opened
         if opened is not None and opened.thread == get_ident():
-            self._break_off("the script's own profiler")
+            self._break_off(SCRIPTS_PROFILER)
         self._report()
 
     def _others_over(self) -> None:

@@ -11,7 +11,7 @@ from fwtop_profilers.opened_window import Opened
 from fwtop_profilers.probe import Context
 from fwtop_profilers.tensorflow.other_profilers import OtherProfilers
 from fwtop_profilers.tensorflow.xplane import FULL_LEVEL, USUAL_LEVEL, XPlaneWay
-from fwtop_profilers.windows import MAX_END_WAIT_S, Windows
+from fwtop_profilers.windows import MAX_END_WAIT_S, SCRIPTS_PROFILER, Windows
 
 FULL_EVERY = 8
 """One counted window in so many is taken at the full level."""
@@ -57,7 +57,7 @@ class TensorFlowWindows(Windows):
     def _others_running(self) -> str:
         if self._others.serving:
             return "the script's profiler server"
-        return "the script's own profiler" if self._others.running() else ""
+        return SCRIPTS_PROFILER if self._others.running() else ""
 
     def _install_others(self) -> None:
         self._others.install()
@@ -67,9 +67,14 @@ class TensorFlowWindows(Windows):
 
     def _give_way(self) -> None:
         """The script's own profiler is about to start: ours ends first, on whatever thread."""
-        self._guard(self._break_off, "the script's own profiler")
+        self._guard(self._stand_back)
         if self._saver.beside:
             self._saver.wait(MAX_END_WAIT_S)  # an export under way would make theirs fail
+
+    def _stand_back(self) -> None:
+        self._break_off(SCRIPTS_PROFILER)
+        self._governor.block(SCRIPTS_PROFILER)
+        self._report()
 
 
 _installed: Optional[TensorFlowWindows] = None

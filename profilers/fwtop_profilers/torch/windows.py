@@ -11,7 +11,7 @@ from fwtop_profilers.opened_window import Opened
 from fwtop_profilers.probe import Context
 from fwtop_profilers.torch import kineto, profiler_abi
 from fwtop_profilers.torch.other_profilers import OtherProfilers
-from fwtop_profilers.windows import Windows
+from fwtop_profilers.windows import SCRIPTS_PROFILER, Windows
 
 
 class TorchWindows(Windows):
@@ -32,7 +32,7 @@ class TorchWindows(Windows):
         self._kineto.start(kineto.Detail(opened.plan.deep, self._cuda_in_use()))
 
     def _others_running(self) -> str:
-        return "the script's own profiler" if self._others.running() else ""
+        return SCRIPTS_PROFILER if self._others.running() else ""
 
     def _install_others(self) -> None:
         self._others.install()
